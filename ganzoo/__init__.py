@@ -1,0 +1,109 @@
+"""ganzoo: a composable GAN model zoo.
+
+Names that need torch are imported when they are first used, so that plugins and the command line start fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    CheckpointError,
+    DataError,
+    Diverged,
+    GanzooError,
+    Incompatible,
+    ModelError,
+    PluginError,
+    RecipeError,
+    RunError,
+    UnknownName,
+    UsageError,
+)
+from .hookspecs import Component, hookimpl
+from .specs import ANY_FIELD, DataSpec, Sample
+
+if TYPE_CHECKING:
+    from .api import Run, list, load, train
+    from .interfaces import (
+        AdversarialLoss,
+        Augmentation,
+        Batch,
+        Callback,
+        Dataset,
+        Density,
+        Discriminator,
+        Drawn,
+        Generator,
+        Loss,
+        Penalty,
+        Phase,
+        Role,
+        Stream,
+        Table,
+    )
+    from .model import Model
+    from .turn import Turn
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    **dict.fromkeys(["Run", "list", "load", "train"], ".api"),
+    **dict.fromkeys(
+        ["AdversarialLoss", "Augmentation", "Batch", "Callback", "Dataset", "Density", "Discriminator", "Drawn",
+         "Generator", "Loss", "Penalty", "Phase", "Role", "Stream", "Table"],
+        ".interfaces",
+    ),
+    "Model": ".model",
+    "Turn": ".turn",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name], __name__), name)
+    if name == "testing":
+        return importlib.import_module(".testing", __name__)
+    raise AttributeError(f"module 'ganzoo' has no attribute '{name}'")
+
+
+__all__ = [
+    "ANY_FIELD",
+    "AdversarialLoss",
+    "Augmentation",
+    "Batch",
+    "Callback",
+    "CheckpointError",
+    "Component",
+    "DataError",
+    "DataSpec",
+    "Dataset",
+    "Density",
+    "Discriminator",
+    "Diverged",
+    "Drawn",
+    "GanzooError",
+    "Generator",
+    "Incompatible",
+    "Loss",
+    "Model",
+    "ModelError",
+    "Penalty",
+    "Phase",
+    "PluginError",
+    "RecipeError",
+    "Role",
+    "Run",
+    "RunError",
+    "Sample",
+    "Stream",
+    "Table",
+    "Turn",
+    "UnknownName",
+    "UsageError",
+    "hookimpl",
+    "list",
+    "load",
+    "train",
+]

@@ -1,0 +1,245 @@
+"""The Python interface: `train`, `load`, `list`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import filelock
+import torch
+
+from . import checkpoint
+from .build import Game
+from .callbacks import CheckpointWriter, MetricsWriter, MovingAverage, PreviewWriter, Progress
+from .callbacks.checkpoints import last_checkpoint
+from .callbacks.metrics import METRICS
+from .check import check
+from .data import make_feed
+from .device import pick_device, pick_precision, set_deterministic
+from .errors import Diverged, GanzooError, ModelError, RecipeError, RunError
+from .interfaces import Callback
+from .model import CONFIG, Model, load_model
+from .plan import Request, resolve
+from .recipe import Recipe, differences
+from .registry import registry
+from .trainer import Trainer
+
+RECIPE = "recipe.toml"
+log = logging.getLogger("ganzoo")
+
+
+class Run:
+    """A run folder: `recipe.toml`, `metrics.jsonl`, `samples/`, `checkpoints/`, `model/`."""
+
+    def __init__(self, folder: Path, images: int = 0, stopped: str | None = None) -> None:
+        self.folder = folder
+        self.images = images
+        self.stopped = stopped
+        """The name of the signal that ended training early, or None."""
+
+    def model(self, device: str | torch.device | None = None) -> Model:
+        """The model as published: the moving average of the generator."""
+        return load(self.folder, device=device)
+
+    def metrics(self) -> list[dict[str, float]]:
+        """The rows of `metrics.jsonl`."""
+        return [json.loads(line) for line in (self.folder / METRICS).read_text().splitlines()]
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, images={self.images})"
+
+
+def train(
+    recipe: str | Recipe,
+    *,
+    device: str = "auto",
+    out: str | Path | None = None,
+    restart: bool = False,
+    callbacks: tuple[Callback, ...] = (),
+    progress: bool = True,
+    **changes: Any,
+) -> Run:
+    """Train a recipe, or go on with a run: the same call resumes.
+
+    recipe: a registered name, a `.toml` file, or a `Recipe`.  changes: the fields of `Request`, which are the
+    options of `ganzoo train`: data, generator, discriminator, loss, penalty, augment, set, images, batch, seed,
+    precision.  out: the run folder, by default named after the choices under `runs/`.  restart: begin anew.
+    callbacks: watch the run.
+    Raises `Incompatible` with every reason why the parts do not fit, `RunError` for a folder that holds another
+    run, `Diverged` when a loss is no longer finite; all are `GanzooError`.
+    """
+    request = Request(**changes)
+    found = recipe if isinstance(recipe, Recipe) else resolve(recipe, request, registry())
+    folder = Path(out) if out else default_folder(found, request)
+    place = pick_device(device)
+    precision = pick_precision(found.trainer.precision, place)
+    game = check(found, registry())
+    with locked(folder):
+        if restart:
+            clear(folder)
+        refuse_other_recipe(folder, found, game)
+        return _train(game, folder, place, precision, callbacks, progress)
+
+
+def _train(
+    game: Game, folder: Path, device: torch.device, precision: str, extra: tuple[Callback, ...], progress: bool
+) -> Run:
+    recipe = game.recipe
+    if recipe.trainer.deterministic:
+        set_deterministic()
+    last = last_checkpoint(folder)
+    state = checkpoint.load(last) if last else None
+    samples = game.dataset.load()
+    feed = make_feed(samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers)
+    checkpoint.write_atomically(folder / RECIPE, recipe.dump().encode())
+    writer = CheckpointWriter(recipe.checkpoints, _seconds(folder))
+    stack: list[Callback] = [*game.callbacks.values(), *extra]
+    if recipe.ema.half_life_images:
+        stack.append(MovingAverage(recipe.ema))
+    stack += [MetricsWriter(recipe.metrics.every), PreviewWriter(recipe.previews), writer]
+    bar = Progress()
+    trainer = Trainer(game, feed, device, precision, [*stack, bar] if progress else stack, folder)
+    if state:
+        trainer.load_state_dict(state)
+        log.info("resuming %s at %s images", folder, f"{trainer.images:,}")
+    try:
+        with stopping(trainer):
+            trainer.run()
+    except Diverged as error:
+        raise Diverged(f"{error}; {_advice(folder)}") from error
+    finally:
+        bar.close()
+    if not trainer.stop_requested:
+        writer.save_model(trainer)
+    return Run(folder, trainer.images, trainer.stop_requested)
+
+
+def _advice(folder: Path) -> str:
+    last = last_checkpoint(folder)
+    kept = f"the last good checkpoint is {last}" if last else "no checkpoint was written yet"
+    return f"{kept}; try a lower learning rate (--set optimizer.lr=…), a penalty (--penalty r1), or --precision fp32"
+
+
+def _seconds(folder: Path) -> float:
+    try:
+        return float(json.loads((folder / "model" / CONFIG).read_text())["training"]["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0
+
+
+def default_folder(recipe: Recipe, request: Request) -> Path:
+    """`runs/<recipe>[-<choices>]-seed<seed>`."""
+    return Path("runs") / "-".join(filter(None, [recipe.name, request.slug(), f"seed{recipe.seed}"]))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make the run folder and keep other processes out of it; the lock ends with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock", timeout=0)
+        with lock:
+            yield
+    except filelock.Timeout as error:
+        raise RunError(f"{folder} is in use by another ganzoo process: wait for it, or choose --out") from error
+    except OSError as error:
+        if isinstance(error, GanzooError):
+            raise
+        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run wrote, and nothing else that may lie in the folder."""
+    import shutil
+
+    for name in ("checkpoints", "samples", "model"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (RECIPE, METRICS, "evolution.gif", "real-versus-generated.png", "samples.png"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def refuse_other_recipe(folder: Path, recipe: Recipe, game: Game) -> None:
+    """A folder holds one run; only its length may grow, unless a schedule was laid out for the old length."""
+    path = folder / RECIPE
+    if not path.exists() or last_checkpoint(folder) is None:
+        return
+    try:
+        old = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise RunError(f"{path} cannot be read ({error}): begin anew with --restart or choose --out") from error
+    changes = differences(old, recipe.to_dict())
+    if len(changes) == 1 and changes[0].startswith("images:") and recipe.images > old["images"]:
+        teams = {phase.trains for phase in game.phases()}
+        from .optim import options_for
+
+        options = [options_for(recipe, team) for team in teams]
+        if all(one.schedule == "constant" or one.schedule_images for one in options):
+            return
+        changes[0] += " (and the learning-rate schedule ends with the run)"
+    if changes:
+        raise RecipeError(
+            f"{folder} holds a run of another recipe ({'; '.join(changes)}): "
+            "repeat its options to resume it, choose another --out, or begin anew with --restart"
+        )
+
+
+@contextmanager
+def stopping(trainer: Trainer) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end training after the current iteration, with a checkpoint; a second one kills."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        trainer.stop_requested = signal.Signals(number).name
+        signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def load(
+    model: str | Path,
+    revision: str | None = None,
+    device: str | torch.device | None = None,
+    token: str | None = None,
+) -> Model:
+    """Load a trained model.
+
+    model: a run folder or a model folder.  revision, token: for models on the Hub.
+    device: where it computes, by default the CPU. Raises `ModelError`.
+    """
+    place = device if isinstance(device, torch.device) else pick_device(device or "cpu")
+    folder = Path(model)
+    for candidate in (folder / "model", folder):
+        if (candidate / CONFIG).exists():
+            return load_model(candidate, place)
+    if folder.is_dir():
+        raise ModelError(f"{model} holds no model: neither {CONFIG} nor model/{CONFIG} is there")
+    raise ModelError(f"there is no model '{model}': give a run folder or a model folder")
+
+
+def list(kind: str | None = None) -> Any:
+    """Names of the components of a kind, or {kind: names} for all kinds."""
+    from .hookspecs import KINDS
+
+    if kind is None:
+        return {one: registry().names(one) for one in KINDS}
+    if kind not in KINDS:
+        raise RecipeError(f"there is no kind '{kind}': kinds are {', '.join(KINDS)}")
+    return registry().names(kind)
+
+
+__all__ = ["Mapping", "Run", "list", "load", "train"]

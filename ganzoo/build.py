@@ -1,0 +1,261 @@
+"""From a recipe to a game: networks, loss and phases, built from the data's spec. Collects every problem it meets."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+
+from .errors import GanzooError, Incompatible, did_you_mean
+from .interfaces import Augmentation, Callback, Dataset, Discriminator, Generator, Loss, Penalty, Phase, Role
+from .recipe import Part, Recipe
+from .registry import Registry
+from .specs import DataSpec
+from .turn import Turn
+
+_PLAYER_CLASSES: Mapping[str, type[nn.Module]] = {"generator": Generator, "discriminator": Discriminator}
+
+
+@dataclass
+class Game:
+    """Everything that plays, on the CPU and in its first state, before any data are read."""
+
+    recipe: Recipe
+    dataset: Dataset
+    spec: DataSpec
+    loss: Loss
+    players: dict[str, nn.Module]
+    penalties: dict[str, Penalty]
+    augmentations: dict[str, Augmentation]
+    callbacks: dict[str, Callback]
+
+    def phases(self) -> tuple[Phase, ...]:
+        """The loss's phases with the penalties joined in. Raises `Incompatible`."""
+        return schedule(self.loss, self.penalties)
+
+    def generator_role(self) -> str:
+        """The first generator: the one that is shown, averaged and published."""
+        return next(name for name, role in self.loss.roles.items() if role.kind == "generator")
+
+    def copy(self) -> Game:
+        """Players, loss, penalties and augmentations copied, to try something on."""
+        acting = copy.deepcopy((self.loss, self.players, self.penalties, self.augmentations))
+        loss, players, penalties, augmentations = acting
+        return replace(self, loss=loss, players=players, penalties=penalties, augmentations=augmentations)
+
+
+def build(recipe: Recipe, registry: Registry) -> Game:
+    """Build every part of the recipe; weights come from its seed, the global generators are left alone.
+
+    Raises `Incompatible` with all reasons why the parts do not fit.
+    """
+    builder = _Builder(registry)
+    dataset = builder.part("dataset", recipe.data)
+    loss = builder.part("loss", recipe.loss)
+    penalties = builder.named("penalty", recipe.penalty)
+    callbacks = builder.named("callback", recipe.callbacks)
+    spec = builder.spec(recipe, dataset) if dataset else None
+    players: dict[str, nn.Module] = {}
+    augmentations: dict[str, Augmentation] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        if spec and loss:
+            players = builder.players(recipe, loss, spec)
+            augmentations = builder.augmentations(recipe, loss, spec)
+        else:
+            builder.look_up_players(recipe)
+    if not builder.problems and spec:
+        game = Game(recipe, dataset, spec, loss, players, penalties, augmentations, callbacks)
+        builder.problems += _misfits(game)
+        if not builder.problems:
+            return game
+    raise Incompatible(builder.problems)
+
+
+class _Builder:
+    """Constructs components and keeps the reasons of those that could not be."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.problems: list[str] = []
+
+    def part(self, kind: str, part: Part, *fixed: Any) -> Any:
+        """Construct one component, or keep the problem and return None."""
+        try:
+            cls = self.registry.load(kind, part.name)
+            return cls(*fixed, **checked_options(cls, part.options, len(fixed), f"{kind} {part.name}"))
+        except GanzooError as error:
+            self.problems += getattr(error, "problems", [str(error)])
+        except (TypeError, ValueError, RuntimeError) as error:
+            self.problems.append(f"{kind} {part.name} cannot be built: {error}")
+        return None
+
+    def named(self, kind: str, parts: Mapping[str, Mapping[str, Any]], *fixed: Any) -> dict[str, Any]:
+        built = {name: self.part(kind, Part(name, options), *fixed) for name, options in parts.items()}
+        return {name: one for name, one in built.items() if one is not None}
+
+    def spec(self, recipe: Recipe, dataset: Dataset) -> DataSpec | None:
+        try:
+            return dataset.spec
+        except GanzooError as error:
+            self.problems += getattr(error, "problems", [f"data {recipe.data.name}: {error}"])
+            return None
+
+    def players(self, recipe: Recipe, loss: Loss, spec: DataSpec) -> dict[str, nn.Module]:
+        """Generators first: a discriminator judges labels if it can and they use them."""
+        players: dict[str, nn.Module] = {}
+        for name, role in sorted(loss.roles.items(), key=lambda item: item[1].kind, reverse=True):
+            part = recipe.generator if role.kind == "generator" else recipe.discriminator
+            if role.kind == "discriminator" and any(getattr(one, "conditional", False) for one in players.values()):
+                part = self._follow_labels(part)
+            try:
+                target = spec.fields[spec.field(role.target)]
+                source = None if role.source is None else spec.fields[spec.field(role.source)]
+            except KeyError as error:
+                self.problems.append(_missing_field(recipe, role, spec, str(error.args[0])))
+                continue
+            player = self.part(role.kind, part, source, target, spec.classes)
+            if player is not None and not isinstance(player, _PLAYER_CLASSES[role.kind]):
+                self.problems.append(f"{role.kind} {part.name} is no ganzoo.{_PLAYER_CLASSES[role.kind].__name__}")
+            elif player is not None:
+                players[name] = player
+        return {name: players[name] for name in loss.roles if name in players}
+
+    def _follow_labels(self, part: Part) -> Part:
+        if "conditional" in part.options:
+            return part
+        if "conditional" in inspect.signature(self.registry.load("discriminator", part.name)).parameters:
+            return Part(part.name, {**part.options, "conditional": True})
+        self.problems.append(
+            f"the generator is conditional, but discriminator {part.name} cannot judge labels: choose one that can"
+        )
+        return part
+
+    def augmentations(self, recipe: Recipe, loss: Loss, spec: DataSpec) -> dict[str, Augmentation]:
+        targets = {role.target for role in loss.roles.values() if role.kind == "discriminator"}
+        if not recipe.augment or len(targets) != 1:
+            if recipe.augment:
+                self.problems.append(f"augmentations need one field to judge, loss {recipe.loss.name} has more")
+            return {}
+        return self.named("augmentation", recipe.augment, spec.fields[spec.field(targets.pop())])
+
+    def look_up_players(self, recipe: Recipe) -> None:
+        """Without data or loss nothing can be built, but names and options can still be judged."""
+        for kind, part in (("generator", recipe.generator), ("discriminator", recipe.discriminator)):
+            try:
+                checked_options(self.registry.load(kind, part.name), part.options, 3, f"{kind} {part.name}")
+            except GanzooError as error:
+                self.problems += getattr(error, "problems", [str(error)])
+
+
+def checked_options(cls: type, options: Mapping[str, Any], fixed: int, what: str) -> dict[str, Any]:
+    """Check options against the annotated constructor, whose first `fixed` parameters are not options.
+
+    Returns them converted (lists to tuples, whole numbers to floats). Raises `Incompatible` naming every bad one.
+    """
+    known = list(inspect.signature(cls).parameters.values())[fixed:]
+    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    problems, checked = [], {}
+    names = [parameter.name for parameter in known]
+    for key, value in options.items():
+        if key not in names:
+            has = f"its options are {', '.join(names)}" if names else "it has no options"
+            problems.append(f"{what} has no option '{key}'{did_you_mean(key, names)}: {has}")
+            continue
+        try:
+            checked[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"]
+            problems.append(f"{what}: {key} = {value!r}: {message[:1].lower()}{message[1:]}")
+    for parameter in known:
+        if parameter.default is parameter.empty and parameter.name not in options:
+            problems.append(f"{what} needs '{parameter.name}': {_how_to_give(what, parameter.name)}")
+    if problems:
+        raise Incompatible(problems)
+    return checked
+
+
+def _how_to_give(what: str, name: str) -> str:
+    kind, component = what.split(" ", 1)
+    if kind == "dataset" and name == "path":
+        return f"write --data {component}:PATH"
+    part = {"dataset": "data", "augmentation": f"augment.{component}", "penalty": f"penalty.{component}"}
+    return f"set it with --set {part.get(kind, kind)}.{name}=…"
+
+
+def schedule(loss: Loss, penalties: Mapping[str, Penalty]) -> tuple[Phase, ...]:
+    """Join penalties to a loss's phases: into the phase that trains their role, or lazily as one of their own.
+
+    Raises `Incompatible` if no phase trains a penalty's role.
+    """
+    phases = list(loss.phases())
+    for name, penalty in penalties.items():
+        at = next((i for i, phase in enumerate(phases) if penalty.role in phase.trains), None)
+        if at is None:
+            raise Incompatible(f"penalty {name} regularises {penalty.role}, but no phase of the loss trains it")
+        phase = phases[at]
+        if penalty.every == 1:
+            phases[at] = replace(phase, loss=_sum(phase.loss, penalty))
+        else:
+            lazy = Phase(f"{phase.name}/{name}", phase.trains, penalty, every=penalty.every, after=phase.after)
+            phases.insert(at + 1, lazy)
+    return tuple(phases)
+
+
+def _sum(loss: Callable[[Turn], Tensor], penalty: Penalty) -> Callable[[Turn], Tensor]:
+    def with_penalty(turn: Turn) -> Tensor:
+        return loss(turn) + penalty(turn)
+
+    return with_penalty
+
+
+def _misfits(game: Game) -> list[str]:
+    """Why parts that could each be built cannot play together."""
+    problems: list[str] = []
+    for what, part in [("loss " + game.recipe.loss.name, game.loss)] + [
+        (f"penalty {name}", penalty) for name, penalty in game.penalties.items()
+    ]:
+        problems += [
+            f"{what} needs {role} to be {protocol.__name__}, which {type(game.players[role]).__name__} is not"
+            for role, protocol in part.needs.items()
+            if role in game.players and not isinstance(game.players[role], protocol)
+        ]
+        problems += part.problems(game.players)
+    try:
+        problems += _two_optimisers(game.phases())
+    except Incompatible as error:
+        problems += error.problems
+    families = {name.split("_")[0] for name in game.players} | set(game.players)
+    problems += [
+        f"there is no player '{family}' for optimizer.{family}; players: {', '.join(game.players)}"
+        for family in game.recipe.families()
+        if family not in families
+    ]
+    return problems
+
+
+def _two_optimisers(phases: Sequence[Phase]) -> list[str]:
+    teams: dict[str, tuple[str, ...]] = {}
+    problems = []
+    for phase in phases:
+        for role in phase.trains:
+            if teams.setdefault(role, phase.trains) != phase.trains:
+                problems.append(
+                    f"{role} learns in two teams, {teams[role]} and {phase.trains}: a player has one optimiser"
+                )
+    return problems
+
+
+def _missing_field(recipe: Recipe, role: Role, spec: DataSpec, field: str) -> str:
+    wanted = "exactly one field" if field == "*" else f"a field '{field}'"
+    return (
+        f"loss {recipe.loss.name} plays its {role.kind} on {wanted}, "
+        f"but data {recipe.data.name} have {', '.join(spec.fields)}: choose other data or another loss"
+    )

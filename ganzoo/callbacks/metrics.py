@@ -1,0 +1,53 @@
+"""`metrics.jsonl`: one JSON object a line, the means since the line before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..interfaces import Callback
+from ..trainer import Trainer
+
+METRICS = "metrics.jsonl"
+
+
+class MetricsWriter(Callback):
+    """Closes a row every so many images and appends it; on resume the file is cut back to the checkpoint.
+
+    Rows hold nothing that depends on the clock, so that two equal runs write equal files.
+    """
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._next = every
+        self._bytes = 0
+
+    def on_start(self, run: Trainer) -> None:
+        path = run.folder / METRICS
+        path.touch()
+        with path.open("r+b") as file:
+            file.truncate(self._bytes)
+
+    def on_iteration(self, run: Trainer) -> None:
+        if run.images >= self._next:
+            self._next = (run.images // self._every + 1) * self._every
+            run.log_values()
+
+    def on_end(self, run: Trainer) -> None:
+        """What is left since the last full row; not in the last checkpoint, so a longer run continues as if unbroken."""
+        if run.values():
+            run.log_values()
+
+    def on_log(self, run: Trainer, values: Mapping[str, float]) -> None:
+        row = {"images": run.images, "iteration": run.iteration, **{k: float(f"{v:.6g}") for k, v in values.items()}}
+        line = (json.dumps(row) + "\n").encode()
+        with (run.folder / METRICS).open("ab") as file:
+            file.write(line)
+        self._bytes += len(line)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next": self._next, "bytes": self._bytes}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._next, self._bytes = state["next"], state["bytes"]

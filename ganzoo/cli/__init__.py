@@ -1,0 +1,99 @@
+"""The command line. Only here is click imported; torch comes in when a command needs it."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from ..errors import GanzooError, did_you_mean
+
+_COMMANDS = {
+    "train": "train",
+    "check": "train",
+    "list": "catalogue",
+    "show": "catalogue",
+    "plugins": "catalogue",
+    "sample": "sample",
+}
+
+
+class _Commands(click.Group):
+    """Built-in commands, then those of plugins; each imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from ..registry import registry
+
+        return [*_COMMANDS, *registry().names("command")]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _COMMANDS:
+            module = importlib.import_module(f".{_COMMANDS[cmd_name]}", __name__)
+            command: click.Command = module.COMMANDS[cmd_name]
+            return command
+        from ..registry import registry
+
+        if cmd_name in registry().names("command"):
+            plugin_command: click.Command = registry().load("command", cmd_name)
+            return plugin_command
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            ctx.fail(f"there is no command '{args[0]}'{did_you_mean(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
+    epilog="Examples: `ganzoo train dcgan`, `ganzoo sample runs/dcgan-seed0 -n 16 --out clothes.png`",
+)
+@click.version_option(package_name="ganzoo", message="ganzoo %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Train, compare and share generative adversarial networks: any generator, discriminator, loss and data."""
+    ctx.obj = {"debug": debug}
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("ganzoo").setLevel(logging.INFO)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; every foreseen error is one line on stderr and an exit code that is not 0."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    # --debug may stand anywhere, also after the command
+    arguments = [*(["--debug"] if debug else []), *(one for one in arguments if one != "--debug")]
+    try:
+        result: Any = cli.main(arguments, prog_name="ganzoo", standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except GanzooError as error:
+        if debug:
+            raise
+        for line in getattr(error, "problems", [str(error)]):
+            click.echo(f"Error: {line}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        if debug:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        click.echo(f"Error:{where} {error.strerror or error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,134 @@
+"""`ganzoo list`, `ganzoo show` and `ganzoo plugins`: what is installed. None of them imports torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from ..errors import UnknownName, UsageError, did_you_mean
+from ..hookspecs import KINDS
+from ..registry import Registered, registry
+from ..source import describe
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width of its own: give every column the room it needs
+        console = Console(width=200)
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+@click.command("list", epilog="Examples:\n\n  ganzoo list\n\n  ganzoo list loss --json")
+@click.argument("kind", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(kind: str | None, as_json: bool) -> None:
+    """List components, all or of one KIND, with the distribution that each comes from.
+
+    Kinds: recipe, generator, discriminator, loss, penalty, augmentation, dataset, callback, features, command.
+    """
+    if kind is not None and kind not in KINDS:
+        raise UsageError(f"there is no kind '{kind}'{did_you_mean(kind, KINDS)}: kinds are {', '.join(KINDS)}")
+    found = registry().all(kind)
+    if as_json:
+        click.echo(json.dumps([_facts(one) for one in found], indent=2))
+        return
+    _table(
+        ("kind", "name", "what it is", "from"),
+        [(one.component.kind, one.component.name, one.component.summary, one.plugin.distribution) for one in found],
+    )
+    _warn_of_broken()
+
+
+def _facts(one: Registered) -> dict[str, Any]:
+    facts = asdict(one.component)
+    return {**facts, "plugin": one.plugin.name, "distribution": one.plugin.distribution, "version": one.plugin.version}
+
+
+def _warn_of_broken() -> None:
+    for plugin in registry().plugins:
+        if plugin.problem:
+            click.echo(f"left out: {plugin.name} of {plugin.distribution}: {plugin.problem}", err=True)
+
+
+@click.command(epilog="Examples:\n\n  ganzoo show dcgan\n\n  ganzoo show r1 --json")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(name: str, as_json: bool) -> None:
+    """Show what NAME is: a component's options with defaults, paper and size, or a recipe's settings."""
+    found = [one for one in registry().all() if one.component.name == name]
+    if not found:
+        names = [one.component.name for one in registry().all()]
+        raise UnknownName(f"nothing is called '{name}'{did_you_mean(name, names) or '; `ganzoo list` shows all names'}")
+    details = [_details(one) for one in found]
+    if as_json:
+        click.echo(json.dumps(details, indent=2))
+        return
+    click.echo("\n\n".join(map(_page, details)))
+
+
+def _details(one: Registered) -> dict[str, Any]:
+    facts = _facts(one)
+    if one.component.kind == "recipe":
+        return {**facts, "recipe": registry().load("recipe", one.component.name)}
+    if one.component.kind == "command":
+        return facts
+    described = describe(one.component.target)
+    return {**facts, "doc": described.doc, "options": [asdict(option) for option in described.options]}
+
+
+def _page(facts: dict[str, Any]) -> str:
+    lines = [f"{facts['kind']} {facts['name']}: {facts['summary']}"]
+    lines += [f"  {key}: {facts[key]}" for key in ("paper", "size") if facts[key]]
+    lines.append(f"  from: {facts['distribution']} {facts['version']} (plugin {facts['plugin']})")
+    if facts.get("doc"):
+        lines += ["", *(f"  {line}".rstrip() for line in facts["doc"].splitlines())]
+    if facts.get("options"):
+        part = {"dataset": "data", "penalty": f"penalty.{facts['name']}", "augmentation": f"augment.{facts['name']}",
+                "callback": f"callbacks.{facts['name']}"}.get(facts["kind"], facts["kind"])  # fmt: skip
+        lines += ["", f"  options, as in --set {part}.{facts['options'][0]['name']}=…"]
+        for option in facts["options"]:
+            default = "must be given" if option["default"] is None else f"default {option['default']}"
+            lines.append(f"    {option['name']}: {option['annotation']}, {default}")
+    if "recipe" in facts:
+        import tomli_w
+
+        from ..recipe import Recipe
+
+        recipe = Recipe.from_dict({"name": facts["name"], **facts["recipe"]}).to_dict()
+        written = {key: value for key, value in recipe.items() if key in facts["recipe"]}
+        lines += ["", *(f"  {line}".rstrip() for line in tomli_w.dumps(written).splitlines())]
+    return "\n".join(lines)
+
+
+@click.group(invoke_without_command=True, epilog="Examples:\n\n  ganzoo plugins\n\n  ganzoo plugins --json")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool) -> None:
+    """List installed plugins: what each provides, and why a broken one was left out."""
+    if ctx.invoked_subcommand:
+        return
+    found = registry().plugins
+    if as_json:
+        click.echo(json.dumps([asdict(plugin) for plugin in found], indent=2))
+        return
+    rows = []
+    for plugin in found:
+        counts = {kind: sum(one.kind == kind for one in plugin.components) for kind in KINDS}
+        provides = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+        rows.append((plugin.name, plugin.distribution, plugin.version, provides, plugin.problem or "ok"))
+    _table(("plugin", "distribution", "version", "provides", "health"), rows)
+
+
+COMMANDS = {"list": list_, "show": show, "plugins": plugins}

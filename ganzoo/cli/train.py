@@ -1,0 +1,97 @@
+"""`ganzoo train` and `ganzoo check`."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+_OPTIONS: list[Callable[[Any], Any]] = [
+    click.option("--data", metavar="D", help="Data set: a name, folder:PATH, npz:PATH."),
+    click.option("--generator", metavar="G", help="Another generator than the recipe's."),
+    click.option("--discriminator", metavar="D", help="Another discriminator than the recipe's."),
+    click.option("--loss", metavar="L", help="Another loss than the recipe's."),
+    click.option("--penalty", metavar="P", multiple=True, help="A penalty to add; may be repeated."),
+    click.option("--augment", metavar="A", multiple=True, help="An augmentation to add; may be repeated."),
+    click.option("--set", "set_", metavar="PART.OPTION=VALUE", multiple=True, help="Any other option of the recipe."),
+    click.option("--images", metavar="COUNT", help="Real images to show D, such as 200k or 25M."),
+    click.option("--batch", metavar="IMAGES", type=click.IntRange(min=1), help="Images an update."),
+    click.option("--seed", metavar="NUMBER", type=click.IntRange(min=0), help="Seed of weights, latents and data."),
+    click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps."),
+    click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16"]), help="Of the networks."),
+    click.option("--out", metavar="DIR", type=click.Path(file_okay=False), help="Run folder. [default: under runs/]"),
+]
+
+
+def _combination(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that `train` and `check` share."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return click.argument("recipe")(command)
+
+
+def _request(options: dict[str, Any]) -> dict[str, Any]:
+    """Command-line options as the changes of `ganzoo.plan.Request`."""
+    changes = {key: value for key, value in options.items() if key not in ("set_", "device", "out")}
+    return {**changes, "set": options["set_"]}
+
+
+@click.command(
+    epilog="Examples:\n\n  ganzoo train dcgan\n\n"
+    "  ganzoo train dcgan --data cifar10 --loss hinge --set optimizer.D.lr=1e-4 --images 2M"
+)
+@_combination
+@click.option("--restart", is_flag=True, help="Begin anew in a folder that holds a run.")
+@click.option("--dump", is_flag=True, help="Print the recipe as TOML and stop.")
+def train(recipe: str, restart: bool, dump: bool, **options: Any) -> int:
+    """Train RECIPE, a registered name or a .toml file. The same command again resumes.
+
+    The combination is checked before any data are read; the run folder gets the recipe, metrics, pictures of the
+    same latents as they evolve, checkpoints and the model.
+    """
+    from ..plan import Request, resolve
+    from ..registry import registry
+
+    changes = _request(options)
+    if dump:
+        click.echo(resolve(recipe, Request(**changes), registry()).dump(), nl=False)
+        return 0
+    from ..api import train as train_
+
+    run = train_(recipe, device=options["device"], out=options["out"], restart=restart, **changes)
+    if run.stopped:
+        click.echo(f"stopped by {run.stopped} at {run.images:,} images; the same command resumes", err=True)
+        return 128 + signal.Signals[run.stopped].value
+    click.echo(str(run.folder))
+    return 0
+
+
+@click.command(epilog="Examples:\n\n  ganzoo check dcgan --data cifar10\n\n  ganzoo check gan --loss hinge --json")
+@_combination
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+def check(recipe: str, as_json: bool, **options: Any) -> None:
+    """Check a combination as `train` does: print the plan, or every reason why it cannot work.
+
+    Reads no data.
+    """
+    from ..check import check as check_
+    from ..device import pick_device, pick_precision
+    from ..plan import Request, describe, resolve
+    from ..registry import registry
+
+    resolved = resolve(recipe, Request(**_request(options)), registry())
+    device = pick_device(options["device"])
+    precision = pick_precision(resolved.trainer.precision, device)
+    rows = describe(check_(resolved, registry()), str(device), precision)
+    if as_json:
+        click.echo(json.dumps({"plan": dict(rows), "recipe": resolved.to_dict()}, indent=2))
+        return
+    width = max(len(name) for name, _ in rows)
+    for name, fact in rows:
+        click.echo(f"{name:<{width}}  {fact}")
+
+
+COMMANDS = {"train": train, "check": check}

@@ -1,0 +1,64 @@
+"""Every error that a user can cause: one clear line saying what was asked, what was found, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class GanzooError(Exception):
+    """Base of all errors that ganzoo raises on purpose; the command line prints it without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(GanzooError):
+    """The request itself is wrong: the command line exits with 2."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A component, recipe or option that nobody provides."""
+
+
+class RecipeError(UsageError):
+    """A recipe that cannot be read, or that does not fit the run folder it was sent to."""
+
+
+class Incompatible(UsageError):
+    """A combination that cannot train; `problems` holds every reason found, each a full sentence."""
+
+    def __init__(self, problems: Sequence[str] | str) -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DataError(GanzooError):
+    """Data that are missing, empty or damaged."""
+
+
+class Diverged(GanzooError):
+    """A loss or weight became NaN or infinite."""
+
+
+class CheckpointError(GanzooError):
+    """A checkpoint that is missing, damaged, or made by something else."""
+
+
+class RunError(GanzooError):
+    """A run folder that cannot be used: locked, not writable, or not a run."""
+
+
+class ModelError(GanzooError):
+    """A model folder that cannot be loaded."""
+
+
+class PluginError(GanzooError):
+    """A plugin that is broken, or two that claim the same name."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" for the nearest known name, or "" when none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.55)
+    return f" (did you mean '{near[0]}'?)" if near else ""

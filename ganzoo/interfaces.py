@@ -1,0 +1,272 @@
+"""The interfaces that plugins implement. `docs/plugins.md` shows each in use.
+
+Shapes: N batch, C channels, H height, W width; a sample's own shape comes from its `Sample`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from .specs import ANY_FIELD, DataSpec, Sample
+
+if TYPE_CHECKING:
+    from .turn import Turn
+
+
+class Generator(nn.Module):
+    """Makes samples, from latents (`source` None) or from samples of another domain.
+
+    Subclasses take `(source, target, classes, **options)`, where source is the `Sample` translated from or
+    None for latents, target the `Sample` to make, and classes the number of classes in the data. A size that
+    cannot be made raises `Incompatible` in the constructor.
+    """
+
+    conditional: bool = False
+    """True if the label changes the sample; set it in the constructor."""
+
+    def sample_latent(self, n: int, device: torch.device) -> Tensor:
+        """Draw n latents, (N, ...), from torch's global generator. Latent generators only."""
+        raise NotImplementedError(f"{type(self).__name__} has no latents: it translates samples")
+
+    def truncate(self, latent: Tensor, truncation: float) -> Tensor:
+        """Pull latents towards their mean: 1 leaves them, 0 gives the mean sample. Trades variety for fidelity."""
+        return latent * truncation
+
+    def forward(self, source: Tensor, label: Tensor) -> Tensor:
+        """source: latents (N, ...) or samples (N, *source.shape); label: (N,) int64, zeros if unlabelled.
+
+        Returns (N, *target.shape) within the target's range.
+        """
+        raise NotImplementedError
+
+
+class Discriminator(nn.Module):
+    """Judges samples. Same constructor as `Generator`; never ends in a sigmoid."""
+
+    judges_batch: bool = False
+    """True if it gives one logit for the whole batch, so that a sample has no score of its own."""
+
+    def forward(self, sample: Tensor, label: Tensor) -> Tensor:
+        """sample: (N, *target.shape); label: (N,) int64. Returns RAW logits: (N,), (N, 1, h, w), or (1,)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Role:
+    """A player in a game. kind: "generator" or "discriminator"; target, source: fields of the data.
+
+    source None means latents; ANY_FIELD the only field of the data.
+    """
+
+    kind: str
+    target: str = ANY_FIELD
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One kind of update within an iteration.
+
+    trains: the roles that learn, with one optimiser for the tuple; all others are frozen.
+    loss: returns a scalar; it never steps an optimiser and never calls backward.
+    every: lazy, run each k-th iteration, the loss scaled by k.
+    repeats: updates in a row, each with a fresh batch (n_critic).
+    after: called with the players once the optimiser has stepped, for projections such as weight clipping.
+    """
+
+    name: str
+    trains: tuple[str, ...]
+    loss: Callable[[Turn], Tensor]
+    every: int = 1
+    repeats: int = 1
+    after: Callable[[Mapping[str, nn.Module]], None] | None = None
+
+
+class Loss(nn.Module):
+    """Declares who plays and in which phases they learn. Buffers are saved in checkpoints."""
+
+    roles: Mapping[str, Role] = {}
+    needs: Mapping[str, type] = {}
+    """Runtime protocols that players must satisfy, by role: {"G": Mapped}."""
+
+    def phases(self) -> Sequence[Phase]:
+        raise NotImplementedError
+
+    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
+        """Reasons why these players cannot learn under this loss, as full sentences."""
+        return ()
+
+
+class AdversarialLoss(Loss):
+    """An ordinary two-player loss: subclasses write two functions of raw logits.
+
+    n_critic: updates of D an iteration, each with a fresh batch.  n_generator: the same for G.
+    """
+
+    roles = {"G": Role("generator"), "D": Role("discriminator")}
+
+    def __init__(self, n_critic: int = 1, n_generator: int = 1) -> None:
+        super().__init__()
+        if n_critic < 1 or n_generator < 1:
+            raise ValueError(f"n_critic and n_generator are at least 1, not {n_critic} and {n_generator}")
+        self.n_critic, self.n_generator = n_critic, n_generator
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """D's loss, a scalar, from its raw logits on real and on generated samples."""
+        raise NotImplementedError
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """G's loss, a scalar, from D's raw logits on generated and on real samples."""
+        raise NotImplementedError
+
+    needs_real: bool = False
+    """True if `generator` uses the logits on real samples; otherwise it is given those on the fakes, unread."""
+
+    def phases(self) -> Sequence[Phase]:
+        return (
+            Phase("D", ("D",), self._discriminator_phase, repeats=self.n_critic, after=self.after_critic),
+            Phase("G", ("G",), self._generator_phase, repeats=self.n_generator),
+        )
+
+    after_critic: Callable[[Mapping[str, nn.Module]], None] | None = None
+    """Override with a method to project D's weights after each of its updates."""
+
+    def _discriminator_phase(self, turn: Turn) -> Tensor:
+        real = turn.logits(turn.real)
+        fake = turn.logits(turn.fake())
+        turn.log("D(real)", torch.sigmoid(real).mean())
+        turn.log("D(fake)", torch.sigmoid(fake).mean())
+        return self.discriminator(real, fake)
+
+    def _generator_phase(self, turn: Turn) -> Tensor:
+        fake = turn.logits(turn.fake())
+        return self.generator(fake, turn.logits(turn.real) if self.needs_real else fake)
+
+
+class Penalty(nn.Module):
+    """A regulariser that joins any adversarial loss. Buffers are saved in checkpoints.
+
+    `every` 1 adds it to the loss of the phase that trains `role`; more makes it a lazy phase of its own.
+    """
+
+    role: str = "D"
+    every: int = 1
+    needs: Mapping[str, type] = {}
+
+    def forward(self, turn: Turn) -> Tensor:
+        """Return a scalar, already weighted."""
+        raise NotImplementedError
+
+    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
+        """Reasons why these players cannot be regularised so, as full sentences."""
+        return ()
+
+
+class Augmentation(nn.Module):
+    """Changes every sample that D sees, real or generated, differentiably. Built as `(target, **options)`."""
+
+    def forward(self, sample: Tensor) -> Tensor:
+        """sample: (N, *target.shape). Returns the same shape and range."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Table:
+    """Finite samples that fit into memory.
+
+    fields: uint8 (N, H, W, C) pictures, or float32 (N, *shape) values.  labels: (N,) int64 or None.
+    flip: mirror each picture left-right with probability 1/2, anew each time it is drawn.
+    """
+
+    fields: Mapping[str, Tensor]
+    labels: Tensor | None = None
+    flip: bool = False
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An endless distribution. draw(n, generator) returns float32 (n, *shape) a field and (n,) int64 labels or None."""
+
+    draw: Callable[[int, torch.Generator], tuple[Mapping[str, Tensor], Tensor | None]]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Finite samples read one by one, for sets larger than memory.
+
+    read(index) returns a uint8 (H, W, C) picture or float32 value a field; it runs in worker processes.
+    """
+
+    count: int
+    read: Callable[[int], Mapping[str, Tensor]]
+    labels: Tensor | None = None
+    flip: bool = False
+
+
+class Dataset(ABC):
+    """Real samples. The constructor takes options and reads names and headers at most; `load` reads the data.
+
+    Raise `DataError` for files that are missing or damaged.
+    """
+
+    class_names: Sequence[str] = ()
+    licence: str | None = None
+
+    @property
+    @abstractmethod
+    def spec(self) -> DataSpec: ...
+
+    @abstractmethod
+    def load(self) -> Table | Drawn | Stream: ...
+
+
+@runtime_checkable
+class Density(Protocol):
+    """A data set whose probability density is known; previews draw it."""
+
+    def density(self, value: Tensor) -> Tensor:
+        """value: (N, D). Returns (N,)."""
+        ...
+
+
+class Callback:
+    """Watches a run and may act between iterations; loggers are callbacks. All methods are optional.
+
+    `run` is the `Trainer`: its `images`, `iteration`, `players`, `folder`, `recipe` and `log_values()` are public.
+    """
+
+    def on_start(self, run: Any) -> None:
+        """Training is about to begin, or to go on after a resume (state is already restored)."""
+
+    def on_iteration(self, run: Any) -> None:
+        """An iteration has ended."""
+
+    def on_log(self, run: Any, values: Mapping[str, float]) -> None:
+        """A row of `metrics.jsonl`: means since the row before."""
+
+    def on_preview(self, run: Any, path: Any) -> None:
+        """A picture of the fixed samples was written to `path`."""
+
+    def on_end(self, run: Any) -> None:
+        """All images are trained."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold of this callback: tensors, numbers, strings, lists and dicts."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Real samples on the training device. fields: float32 (N, *shape) each; label: (N,) int64."""
+
+    fields: Mapping[str, Tensor]
+    label: Tensor = field(repr=False)

@@ -1,0 +1,121 @@
+"""Samples as pictures: grids of images, histograms of values, scatters of points, and films of them."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .interfaces import Density
+from .specs import Sample
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_GAP, _BACKGROUND = 2, 255
+_TILE = 56  # smaller pictures are enlarged by a whole factor, so that one can see them
+
+
+def to_images(samples: Tensor, spec: Sample) -> list[Image.Image]:
+    """samples: (N, C, H, W) in the spec's range. One gray (C = 1) or RGB (C = 3) picture each."""
+    unit = (samples.detach().float().cpu() - spec.low) / (spec.high - spec.low)
+    bytes_NHWC = unit.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    return [Image.fromarray(one.squeeze(-1).numpy() if one.shape[-1] == 1 else one.numpy()) for one in bytes_NHWC]
+
+
+def grid(samples: Tensor, spec: Sample, columns: int | None = None) -> Image.Image:
+    """One picture of all samples, (N, C, H, W), in rows, as near to a square as N allows."""
+    images = to_images(samples, spec)
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    factor = max(1, math.ceil(_TILE / images[0].width))
+    width, height = (side * factor + _GAP for side in images[0].size)
+    sheet = Image.new(
+        images[0].mode,
+        (columns * width + _GAP, math.ceil(len(images) / columns) * height + _GAP),
+        _BACKGROUND if images[0].mode == "L" else (_BACKGROUND,) * 3,
+    )
+    for i, image in enumerate(images):
+        enlarged = image.resize((width - _GAP, height - _GAP), Image.Resampling.NEAREST)
+        sheet.paste(enlarged, (i % columns * width + _GAP, i // columns * height + _GAP))
+    return sheet
+
+
+def side_by_side(real: Image.Image, fake: Image.Image) -> Image.Image:
+    """Real samples on the left, generated ones on the right, each with its title."""
+    from PIL import ImageDraw, ImageFont
+
+    bar, gap = 24, 16
+    sheet = Image.new("RGB", (real.width + fake.width + gap, max(real.height, fake.height) + bar), (255, 255, 255))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
+    for image, left, title in ((real, 0, "real"), (fake, real.width + gap, "generated")):
+        draw.text((left + 4, 4), title, fill=(0, 0, 0), font=font)
+        sheet.paste(image.convert("RGB"), (left, bar))
+    return sheet
+
+
+def plot(samples: Tensor, real: Tensor | None, dataset: Any = None, title: str = "") -> Image.Image:
+    """Samples of values, (N, D): a histogram over the true density for D = 1, a scatter over the data otherwise.
+
+    real: (M, D), or None.  dataset: its density is drawn if it is a `Density`.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 4.2), dpi=100, layout="constrained")
+    draw = _histogram if samples.shape[1] == 1 else _scatter
+    draw(figure, samples.detach().float().cpu(), None if real is None else real.detach().float().cpu(), dataset, title)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return Image.open(buffer).convert("RGB")
+
+
+def _histogram(figure: Figure, samples: Tensor, real: Tensor | None, dataset: Any, title: str) -> None:
+    axes = figure.subplots()
+    window = samples if real is None else torch.cat([samples, real])
+    low, high = window.quantile(0.0005).item(), window.quantile(0.9995).item()
+    margin = 0.1 * (high - low) + 1e-3
+    low, high = low - margin, high + margin
+    axes.hist(samples.flatten().numpy(), bins=80, range=(low, high), density=True, color="C0", alpha=0.6, label="G(z)")
+    if isinstance(dataset, Density):
+        x = torch.linspace(low, high, 400)[:, None]
+        axes.plot(x.flatten().numpy(), dataset.density(x).numpy(), color="k", lw=1.5, label="true density")
+    elif real is not None:
+        axes.hist(real.flatten().numpy(), bins=80, range=(low, high), density=True, histtype="step", color="k",
+                  label="data")  # fmt: skip
+    mean, std = samples.mean().item(), samples.std().item()
+    axes.set_title(f"{title}mean {mean:.3f}, std {std:.3f}", fontsize=10)
+    axes.legend(loc="upper right")
+
+
+def _scatter(figure: Figure, samples: Tensor, real: Tensor | None, dataset: Any, title: str) -> None:
+    axes = figure.subplots()
+    if real is not None:
+        axes.scatter(real[:, 0].numpy(), real[:, 1].numpy(), s=8, color="0.7", linewidths=0, label="data")
+        spread = (real[:, :2].amax(0) - real[:, :2].amin(0)).max().item() * 0.65
+        centre = (real[:, :2].amax(0) + real[:, :2].amin(0)) / 2
+        axes.set_xlim(centre[0].item() - spread, centre[0].item() + spread)
+        axes.set_ylim(centre[1].item() - spread, centre[1].item() + spread)
+    axes.scatter(samples[:, 0].numpy(), samples[:, 1].numpy(), s=3, color="C0", alpha=0.6, linewidths=0, label="G(z)")
+    axes.set_aspect("equal")
+    axes.set_title(title, fontsize=10)
+    axes.legend(loc="upper right")
+
+
+def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0) -> None:
+    """Write frames as .gif, or as .mp4 (needs the extra "video"). The last frame stays for a while in a .gif."""
+    if path.suffix == ".mp4":
+        import imageio.v3 as imageio
+        import numpy as np
+
+        even = [frame.convert("RGB").crop((0, 0, frame.width // 2 * 2, frame.height // 2 * 2)) for frame in frames]
+        imageio.imwrite(path, [np.asarray(frame) for frame in even], fps=len(frames) / seconds, macro_block_size=1)
+        return
+    each = max(40, round(1000 * seconds / len(frames)))
+    durations = [each] * (len(frames) - 1) + [1500]
+    first, *rest = [frame.convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
+    first.save(path, save_all=True, append_images=rest, duration=durations, loop=0)

@@ -1,0 +1,125 @@
+"""From what the user asks for to a recipe, and from a checked game to a description of it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .build import Game
+from .errors import RecipeError
+from .recipe import Recipe, find_recipe, merge, parse_count, parse_setting
+from .registry import Registry
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `ganzoo train` and `ganzoo.train` take to change a recipe; None leaves it as it is.
+
+    set: "part.option=value" strings, or one nested mapping.
+    """
+
+    data: str | None = None
+    generator: str | None = None
+    discriminator: str | None = None
+    loss: str | None = None
+    penalty: Sequence[str] = ()
+    augment: Sequence[str] = ()
+    set: Sequence[str] | Mapping[str, Any] = field(default_factory=tuple)
+    images: int | str | None = None
+    batch: int | None = None
+    seed: int | None = None
+    precision: str | None = None
+
+    def slug(self) -> str:
+        """The choices that differ from the recipe, for the name of a run folder."""
+        chosen = [self.data, self.generator, self.discriminator, self.loss, *self.penalty, *self.augment]
+        words = [re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") for name in chosen if name]
+        return "-".join(word[-40:] for word in words)
+
+
+def resolve(name: str, request: Request, registry: Registry) -> Recipe:
+    """The recipe of that name or file with the request's changes. Raises `UnknownName` or `RecipeError`.
+
+    Another generator, discriminator or loss starts from its own defaults; other data keep those of the recipe's
+    options that they have too, such as the size.
+    """
+    tree = find_recipe(name, registry)
+    for part in ("generator", "discriminator", "loss"):
+        choice = getattr(request, part)
+        if choice and choice != tree.get(part, {}).get("name"):
+            tree[part] = {"name": choice}
+    if request.data:
+        tree["data"] = _other_data(tree.get("data", {}), request.data, registry)
+    for part, names in (("penalty", request.penalty), ("augment", request.augment)):
+        tree[part] = merge(tree.get(part, {}), {name: {} for name in names})
+    tree |= {key: value for key in ("batch", "seed") if (value := getattr(request, key)) is not None}
+    if request.images is not None:
+        tree["images"] = request.images if isinstance(request.images, int) else parse_count(request.images)
+    if request.precision:
+        tree = merge(tree, {"trainer": {"precision": request.precision}})
+    for setting in _settings(request.set):
+        tree = merge(tree, setting)
+    return Recipe.from_dict(tree)
+
+
+def _settings(given: Sequence[str] | Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    if isinstance(given, str):
+        raise RecipeError(f"set={given!r}: give a list of settings or a mapping")
+    if isinstance(given, Mapping):
+        # a mapping may use dotted keys, nested mappings, or both
+        for key, value in given.items():
+            nested: Any = value
+            for name in reversed(key.split(".")):
+                nested = {name: nested}
+            yield nested
+    else:
+        yield from map(parse_setting, given)
+
+
+def parse_data(text: str) -> dict[str, Any]:
+    """"cifar10" -> {"name": "cifar10"}; "folder:faces" -> {"name": "folder", "path": "faces"}."""
+    name, colon, path = text.partition(":")
+    return {"name": name, "path": path} if colon else {"name": name}
+
+
+def _other_data(old: Mapping[str, Any], text: str, registry: Registry) -> dict[str, Any]:
+    new = parse_data(text)
+    if new["name"] == old.get("name"):
+        return {**old, **new}
+    if new["name"] not in registry.names("dataset"):
+        return new
+    options = inspect.signature(registry.load("dataset", new["name"])).parameters
+    kept = {key: value for key, value in old.items() if key in options and key not in ("name", "path")}
+    return {**kept, **new}
+
+
+def describe(game: Game, device: str, precision: str) -> list[tuple[str, str]]:
+    """The plan of a checked game, as rows of a name and a fact."""
+    recipe = game.recipe
+    rows = [("recipe", recipe.name), ("data", f"{recipe.data.name}: {game.spec}")]
+    for name, role in game.loss.roles.items():
+        part = recipe.generator if role.kind == "generator" else recipe.discriminator
+        count = sum(p.numel() for p in game.players[name].parameters())
+        rows.append((name, f"{role.kind} {part.name}, {count:,} parameters"))
+    extras = [f"penalty {name}" for name in game.penalties] + [f"augmentation {name}" for name in game.augmentations]
+    rows.append(("loss", ", ".join([recipe.loss.name, *extras])))
+    rows += [("phase " + phase.name, _phase(game, phase)) for phase in game.phases()]
+    rows += [
+        ("duration", f"{recipe.images:,} images, batch {recipe.batch}, seed {recipe.seed}"),
+        ("device", f"{device}, {precision}"),
+    ]
+    return rows
+
+
+def _phase(game: Game, phase: Any) -> str:
+    from .optim import options_for
+
+    options = options_for(game.recipe, phase.trains)
+    detail = {"adam": f"betas {options.betas}", "sgd": f"momentum {options.momentum:g}", "rmsprop": ""}[options.name]
+    often = f", {phase.repeats} times" if phase.repeats > 1 else ""
+    often += f", every {phase.every} iterations" if phase.every > 1 else ""
+    schedule = "" if options.schedule == "constant" else f", {options.schedule} schedule"
+    return f"trains {' and '.join(phase.trains)}{often}; {options.name} lr {options.lr:g} {detail}".rstrip() + schedule

@@ -1,0 +1,283 @@
+"""A recipe says everything about a training run but where it runs: parts with options, durations in images, a seed.
+
+The same keys in a TOML file, in a plugin's mapping, in `--set part.option=value` and in `ganzoo.train(set=…)`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from .errors import RecipeError, did_you_mean
+from .registry import Registry
+
+_STRICT = ConfigDict(extra="forbid")
+_PARTS = ("data", "generator", "discriminator", "loss")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Part:
+    """A component by name, with the options of its constructor."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Optimizer:
+    """How one tuple of players learns.
+
+    lr: step size.  betas, eps: Adam.  alpha: RMSprop's smoothing.  momentum: SGD and RMSprop.
+    schedule: of the step size, counted in images: constant; linear, from `decay_start_images` to 0; cosine, to 0.
+    schedule_images: where the schedule ends, by default the recipe's `images`.
+    """
+
+    name: Literal["adam", "sgd", "rmsprop"] = "adam"
+    lr: float = Field(default=2e-4, gt=0)
+    betas: tuple[float, float] = (0.5, 0.999)
+    eps: float = 1e-8
+    momentum: float = 0.0
+    alpha: float = 0.99
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    decay_start_images: int = Field(default=0, ge=0)
+    schedule_images: int | None = Field(default=None, gt=0)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Ema:
+    """half_life_images: of the generator's moving average; 0 keeps none.  ramp: never longer than ramp·images seen."""
+
+    half_life_images: int = Field(default=10_000, ge=0)
+    ramp: float | None = None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Previews:
+    """every: images between pictures; 0 grows from `first` on, each interval a quarter longer.  count: samples shown."""
+
+    every: int = Field(default=0, ge=0)
+    first: int = Field(default=1_000, gt=0)
+    count: int = Field(default=64, ge=1)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Checkpoints:
+    """every: images between checkpoints; 0 goes by `minutes` alone.  keep: how many to keep."""
+
+    every: int = Field(default=0, ge=0)
+    minutes: float = Field(default=2.0, gt=0)
+    keep: int = Field(default=2, ge=1)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Metrics:
+    """every: images between rows of `metrics.jsonl`."""
+
+    every: int = Field(default=5_000, gt=0)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainerOptions:
+    """precision: bf16 and tf32 need hardware; auto takes the fastest that is safe.
+
+    channels_last: memory layout of convolutional players.  workers: processes that read streamed data.
+    resident_bytes: data up to this size are kept on the training device, larger ones are streamed.
+    """
+
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
+    channels_last: bool = True
+    deterministic: bool = False
+    workers: int = Field(default=2, ge=0)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Recipe:
+    """Everything that decides the weights a run ends with.
+
+    images: real images shown to D, the duration of the run.  batch: images an update.
+    optimizer: options common to all players, and tables that override them: "G" for every generator, "D" for every
+    discriminator, or a role's full name.
+    """
+
+    name: str
+    data: Part
+    generator: Part
+    discriminator: Part
+    loss: Part
+    images: int = Field(gt=0)
+    batch: int = Field(default=64, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    penalty: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+    ema: Ema = Ema()
+    previews: Previews = Previews()
+    checkpoints: Checkpoints = Checkpoints()
+    metrics: Metrics = Metrics()
+    trainer: TrainerOptions = TrainerOptions()
+    callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
+        """Read the nested mapping of a recipe file. Raises `RecipeError` naming every key that is wrong."""
+        tree = {key: _count(value) if key in ("images", "batch", "seed") else value for key, value in data.items()}
+        for part in _PARTS:
+            if isinstance(tree.get(part), Mapping):
+                options = dict(tree[part])
+                tree[part] = {"name": options.pop("name", None), "options": options}
+        if isinstance(tree.get("callbacks"), Mapping):
+            switched = {name: {} if on is True else on for name, on in tree["callbacks"].items() if on is not False}
+            tree["callbacks"] = switched
+        for section in ("previews", "checkpoints", "metrics", "ema", "optimizer"):
+            if isinstance(tree.get(section), Mapping):
+                tree[section] = _counts(tree[section])
+        try:
+            recipe: Recipe = TypeAdapter(cls).validate_python(tree)
+        except ValidationError as error:
+            raise RecipeError("; ".join(_explain(detail) for detail in error.errors())) from error
+        for family in {None, *recipe.families()}:
+            recipe.optimizer_for(family)
+        return recipe
+
+    def to_dict(self) -> dict[str, Any]:
+        """The nested mapping of a recipe file; `from_dict` of it gives the same recipe."""
+        tree = asdict(self)  # type: ignore[call-overload]
+        for part in _PARTS:
+            tree[part] = {"name": tree[part]["name"], **tree[part]["options"]}
+        return _plain(tree)  # type: ignore[no-any-return]
+
+    def dump(self) -> str:
+        """The recipe as TOML."""
+        return tomli_w.dumps(self.to_dict())
+
+    def families(self) -> list[str]:
+        """Names of the optimizer's tables."""
+        return [key for key, value in self.optimizer.items() if isinstance(value, Mapping)]
+
+    def optimizer_for(self, family: str | None) -> Optimizer:
+        """The common options overlaid with the family's table. Raises `RecipeError` for unknown keys or values."""
+        options = {key: value for key, value in self.optimizer.items() if not isinstance(value, Mapping)}
+        where = "optimizer"
+        if family is not None:
+            options |= self.optimizer[family]
+            where += f".{family}"
+        try:
+            optimizer: Optimizer = TypeAdapter(Optimizer).validate_python(options)
+            return optimizer
+        except ValidationError as error:
+            raise RecipeError("; ".join(_explain(detail, where) for detail in error.errors())) from error
+
+
+def find_recipe(name: str, registry: Registry) -> dict[str, Any]:
+    """Return the mapping of a registered recipe, or of a TOML file, as a fresh dict.
+
+    Raises `UnknownName`, or `RecipeError` for a file that is missing or no TOML.
+    """
+    if name.endswith(".toml"):
+        path = Path(name)
+        try:
+            tree = tomllib.loads(path.read_text())
+        except OSError as error:
+            raise RecipeError(f"recipe {name} cannot be read: {error.strerror or error}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"recipe {name} is no valid TOML: {error}") from error
+        return {"name": path.stem, **tree}
+    return {"name": name, **merge({}, registry.load("recipe", name))}
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Overlay nested mappings, key by key; neither argument is changed."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merge(below if isinstance(below, Mapping) else {}, value) if isinstance(value, Mapping) else value
+    return result
+
+
+def parse_setting(text: str) -> dict[str, Any]:
+    """Turn "optimizer.D.lr=1e-4" into {"optimizer": {"D": {"lr": 1e-4}}}.
+
+    Values are TOML values, counts such as 500k, or else plain strings. Raises `RecipeError` without a key or "=".
+    """
+    key, equals, value = text.partition("=")
+    names = [name.strip() for name in key.split(".")]
+    if not equals or not all(names) or len(names) < 2:
+        raise RecipeError(f"--set {text}: write part.option=value, as in --set optimizer.D.lr=1e-4")
+    result: Any = parse_value(value.strip())
+    for name in reversed(names):
+        result = {name: result}
+    return result  # type: ignore[no-any-return]
+
+
+def parse_value(text: str) -> Any:
+    """A TOML value or a count such as 500k; anything else stays a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return _count(text)
+
+
+def parse_count(text: str) -> int:
+    """200k, 1.5M or 2000 as a number. Raises `RecipeError` for anything else."""
+    value = _count(text)
+    if isinstance(value, str):
+        raise RecipeError(f"'{text}' is no count: write 2000, 200k or 1.5M")
+    return int(value)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Lines "key: old -> new" for every leaf in which two recipe mappings differ."""
+    lines = []
+    for key in [*old, *(key for key in new if key not in old)]:
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            lines += differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key}: {_shown(before)} -> {_shown(after)}")
+    return lines
+
+
+def _shown(value: Any) -> str:
+    return "absent" if value is None else str(value)
+
+
+def _count(value: Any) -> Any:
+    match = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKmM]?)", value) if isinstance(value, str) else None
+    if not match:
+        return value
+    number = float(match[1].replace("_", "")) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]
+    return round(number) if number == round(number) else value
+
+
+def _counts(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _counts(value) if isinstance(value, Mapping) else _count(value) for key, value in tree.items()}
+
+
+def _plain(value: Any) -> Any:
+    """TOML knows lists and tables but neither tuples nor None."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _explain(detail: Any, prefix: str = "") -> str:
+    path = [str(item) for item in detail["loc"]]
+    where = ".".join(filter(None, [prefix, *path]))
+    if detail["type"] == "unexpected_keyword_argument":
+        section = Optimizer if prefix else {"ema": Ema, "previews": Previews, "checkpoints": Checkpoints,
+                                            "metrics": Metrics, "trainer": TrainerOptions}.get(path[0], Recipe)
+        return f"there is no option '{where}'{did_you_mean(path[-1], section.__dataclass_fields__)}"
+    if detail["type"] == "missing":
+        return f"'{where}' is missing"
+    return f"{where} = {detail['input']!r}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+

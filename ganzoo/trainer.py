@@ -1,0 +1,235 @@
+"""The trainer executes phases. It knows no part of the zoo by name: a new method is a phase, a penalty or a callback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .build import Game
+from .data import Feed
+from .device import random_state, seed_all, set_precision, set_random_state
+from .errors import Diverged
+from .interfaces import Batch, Callback, Phase
+from .optim import lazy_ratio, learning_rate, make_optimizer, options_for
+from .turn import Turn, TurnContext
+
+
+class Meter:
+    """Running means of logged scalars, kept on the device until somebody reads them."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, name: str, value: Tensor) -> None:
+        if name in self._sums:
+            self._sums[name].add_(value)
+        else:
+            self._sums[name] = value.float().clone()
+        self._counts[name] = self._counts.get(name, 0) + 1
+
+    def means(self) -> dict[str, float]:
+        """Read all means at once; the only place where logging waits for the device."""
+        if not self._sums:
+            return {}
+        values = torch.stack([total.reshape(()) for total in self._sums.values()]).tolist()
+        return {name: value / self._counts[name] for name, value in zip(self._sums, values, strict=True)}
+
+    def clear(self) -> None:
+        self._sums.clear()
+        self._counts.clear()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self._sums, "counts": self._counts}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        self._sums = {name: total.to(device) for name, total in state["sums"].items()}
+        self._counts = dict(state["counts"])
+
+
+class Team:
+    """The players that learn together, their optimiser and its schedule."""
+
+    def __init__(self, game: Game, roles: tuple[str, ...], phases: Sequence[Phase]) -> None:
+        players = [game.players[role] for role in roles]
+        self.parameters = [p for player in players for p in player.parameters() if p.requires_grad]
+        self._options = options_for(game.recipe, roles)
+        self._ratio = lazy_ratio(phases)
+        self._total = game.recipe.images
+        self.optimizer = make_optimizer(self.parameters, self._options, self._ratio)
+
+    def update(self, loss: Tensor, images: int) -> None:
+        """One optimiser step at the schedule's step size."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self._options, images, self._total) * self._ratio
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the optimiser, its state in the memory layout of the parameters, which fused kernels rely on."""
+        self.optimizer.load_state_dict(dict(state))
+        for parameter, slots in self.optimizer.state.items():
+            for name, value in slots.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    slots[name] = torch.empty_like(parameter).copy_(value)
+
+
+class Trainer:
+    """Trains one game.
+
+    game: built and checked; its players move to `device`.  feed: real samples there.
+    callbacks: act after each iteration, in this order.  folder: of the run, for callbacks that write.
+    images: real images shown so far.  iteration: rounds through all phases so far.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        feed: Feed,
+        device: torch.device,
+        precision: str = "fp32",
+        callbacks: Sequence[Callback] = (),
+        folder: Path = Path(),
+    ) -> None:
+        self.game, self.feed, self.device, self.folder = game, feed, device, folder
+        self.recipe, self.precision = game.recipe, precision
+        self.callbacks = list(callbacks)
+        self.images = self.iteration = 0
+        self.meter = Meter()
+        self.averages: dict[str, nn.Module] = {}
+        self.stop_requested: str | None = None
+        self.players = {name: self._place(player) for name, player in game.players.items()}
+        self._parts = nn.ModuleDict(
+            {"loss": game.loss, "penalty": nn.ModuleDict(), "augmentation": nn.ModuleDict()}
+        )
+        self._parts["penalty"].update(game.penalties)  # type: ignore[operator]
+        self._parts["augmentation"].update(game.augmentations)  # type: ignore[operator]
+        self._parts.to(device)
+        self.phases = game.phases()
+        self._context = TurnContext(
+            game.spec,
+            game.loss.roles,
+            list(game.augmentations.values()),
+            device,
+            set_precision(precision, device),
+            self.meter.add,
+        )
+        teams = dict.fromkeys(phase.trains for phase in self.phases)
+        self.teams = {
+            roles: Team(game, roles, [phase for phase in self.phases if phase.trains == roles]) for roles in teams
+        }
+        self._batch: Batch | None = None
+        self._learners: tuple[str, ...] | None = None
+        seed_all(self.recipe.seed)
+
+    def _place(self, player: nn.Module) -> nn.Module:
+        player.to(self.device)
+        if self.recipe.trainer.channels_last and any(p.dim() == 4 for p in player.parameters()):
+            player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return player.train()
+
+    def sampler(self, role: str | None = None) -> nn.Module:
+        """The generator to show and publish: its moving average where one is kept."""
+        role = role or self.game.generator_role()
+        return self.averages.get(role, self.players[role])
+
+    def run(self) -> None:
+        """Train until the recipe's images are seen, or somebody sets `stop_requested`."""
+        for callback in self.callbacks:
+            callback.on_start(self)
+        while self.images < self.recipe.images and not self.stop_requested:
+            self.iterate()
+            for callback in self.callbacks:
+                callback.on_iteration(self)
+        if not self.stop_requested:
+            for callback in self.callbacks:
+                callback.on_end(self)
+
+    def iterate(self) -> None:
+        """One round through all phases. The first update of a round and each repeat get a fresh batch."""
+        self._batch = None
+        for phase in self.phases:
+            if self.iteration % phase.every:
+                continue
+            for repeat in range(phase.repeats):
+                if repeat:
+                    self._batch = None
+                self._update(phase)
+        self.iteration += 1
+
+    def _update(self, phase: Phase) -> None:
+        self._let_learn(phase.trains)
+        turn = Turn(self.players, phase.trains, self._context, self._draw, self.recipe.batch)
+        loss = phase.loss(turn)
+        self.meter.add(f"loss/{phase.name}", loss.detach())
+        self.teams[phase.trains].update(loss * phase.every if phase.every > 1 else loss, self.images)
+        if phase.after:
+            phase.after(self.players)
+
+    def _let_learn(self, learners: tuple[str, ...]) -> None:
+        """Only the learners' parameters carry gradients."""
+        if learners != self._learners:
+            for roles, team in self.teams.items():
+                for parameter in team.parameters:
+                    parameter.requires_grad_(roles == learners)
+            self._learners = learners
+
+    def _draw(self) -> Batch:
+        """The round's batch, drawn when a loss first asks for it."""
+        if self._batch is None:
+            self._batch = self.feed.next()
+            self.images += self.recipe.batch
+        return self._batch
+
+    def values(self) -> dict[str, float]:
+        """Means of the logged scalars since the last row. Raises `Diverged` if a loss is NaN or infinite."""
+        values = self.meter.means()
+        bad = [name for name, value in values.items() if value != value or value in (float("inf"), float("-inf"))]
+        if bad:
+            raise Diverged(f"{bad[0]} became {values[bad[0]]} before {self.images:,} images")
+        return values
+
+    def log_values(self) -> dict[str, float]:
+        """Close a row: the means since the last one, handed to every callback's `on_log`."""
+        values = self.values()
+        self.meter.clear()
+        for callback in self.callbacks:
+            callback.on_log(self, values)
+        return values
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides how training goes on. Raises `Diverged` if a weight is NaN or infinite."""
+        self.values()
+        for name, player in self.players.items():
+            if not all(torch.isfinite(tensor).all() for tensor in player.state_dict().values()):
+                raise Diverged(f"the weights of {name} are no longer finite after {self.images:,} images")
+        return {
+            "images": self.images,
+            "iteration": self.iteration,
+            "players": {name: player.state_dict() for name, player in self.players.items()},
+            "parts": self._parts.state_dict(),
+            "optimizers": {"+".join(roles): team.optimizer.state_dict() for roles, team in self.teams.items()},
+            "callbacks": {type(callback).__name__: callback.state_dict() for callback in self.callbacks},
+            "feed": self.feed.state_dict(),
+            "meter": self.meter.state_dict(),
+            "random": random_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on exactly where `state_dict` was taken."""
+        self.images, self.iteration = state["images"], state["iteration"]
+        for name, player in self.players.items():
+            player.load_state_dict(state["players"][name])
+        self._parts.load_state_dict(state["parts"])
+        for roles, team in self.teams.items():
+            team.load_state_dict(state["optimizers"]["+".join(roles)])
+        for callback in self.callbacks:
+            callback.load_state_dict(state["callbacks"].get(type(callback).__name__, {}))
+        self.feed.load_state_dict(state["feed"])
+        self.meter.load_state_dict(state["meter"], self.device)
+        set_random_state(state["random"])
