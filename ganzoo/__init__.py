@@ -25,7 +25,8 @@ from .hookspecs import Component, hookimpl
 from .specs import ANY_FIELD, DataSpec, Sample
 
 if TYPE_CHECKING:
-    from .api import Run, list, load, train
+    from .api import Run, load, train
+    from .api import names as list
     from .interfaces import (
         AdversarialLoss,
         Augmentation,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
-    **dict.fromkeys(["Run", "list", "load", "train"], ".api"),
+    **dict.fromkeys(["Run", "load", "train"], ".api"),
     **dict.fromkeys(
         ["AdversarialLoss", "Augmentation", "Batch", "Callback", "Dataset", "Density", "Discriminator", "Drawn",
          "Generator", "Loss", "Penalty", "Phase", "Role", "Stream", "Table"],
@@ -63,6 +64,8 @@ _LAZY = {
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name], __name__), name)
+    if name == "list":
+        return importlib.import_module(".api", __name__).names
     if name == "testing":
         return importlib.import_module(".testing", __name__)
     raise AttributeError(f"module 'ganzoo' has no attribute '{name}'")

@@ -1,4 +1,4 @@
-"""The Python interface: `train`, `load`, `list`."""
+"""The Python interface: `train`, `load`, and `names`, which is public as `ganzoo.list`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import json
 import logging
 import signal
 import threading
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import filelock
 import torch
 
 from . import checkpoint
@@ -22,17 +20,18 @@ from .callbacks import CheckpointWriter, MetricsWriter, MovingAverage, PreviewWr
 from .callbacks.checkpoints import last_checkpoint
 from .callbacks.metrics import METRICS
 from .check import check
+from .config import CONFIG
 from .data import make_feed
 from .device import pick_device, pick_precision, set_deterministic
-from .errors import Diverged, GanzooError, ModelError, RecipeError, RunError
+from .errors import Diverged, ModelError, RecipeError
 from .interfaces import Callback
-from .model import CONFIG, Model, load_model
+from .model import Model, load_model
 from .plan import Request, resolve
-from .recipe import Recipe, differences
+from .recipe import Recipe
 from .registry import registry
+from .runfolder import RECIPE, clear, default_folder, locked, refuse_other_recipe
 from .trainer import Trainer
 
-RECIPE = "recipe.toml"
 log = logging.getLogger("ganzoo")
 
 
@@ -135,62 +134,6 @@ def _seconds(folder: Path) -> float:
         return 0.0
 
 
-def default_folder(recipe: Recipe, request: Request) -> Path:
-    """`runs/<recipe>[-<choices>]-seed<seed>`."""
-    return Path("runs") / "-".join(filter(None, [recipe.name, request.slug(), f"seed{recipe.seed}"]))
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Make the run folder and keep other processes out of it; the lock ends with the process, however it ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / ".lock", timeout=0)
-        with lock:
-            yield
-    except filelock.Timeout as error:
-        raise RunError(f"{folder} is in use by another ganzoo process: wait for it, or choose --out") from error
-    except OSError as error:
-        if isinstance(error, GanzooError):
-            raise
-        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from error
-
-
-def clear(folder: Path) -> None:
-    """Remove what a run wrote, and nothing else that may lie in the folder."""
-    import shutil
-
-    for name in ("checkpoints", "samples", "model"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (RECIPE, METRICS, "evolution.gif", "real-versus-generated.png", "samples.png"):
-        (folder / name).unlink(missing_ok=True)
-
-
-def refuse_other_recipe(folder: Path, recipe: Recipe, game: Game) -> None:
-    """A folder holds one run; only its length may grow, unless a schedule was laid out for the old length."""
-    path = folder / RECIPE
-    if not path.exists() or last_checkpoint(folder) is None:
-        return
-    try:
-        old = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise RunError(f"{path} cannot be read ({error}): begin anew with --restart or choose --out") from error
-    changes = differences(old, recipe.to_dict())
-    if len(changes) == 1 and changes[0].startswith("images:") and recipe.images > old["images"]:
-        teams = {phase.trains for phase in game.phases()}
-        from .optim import options_for
-
-        options = [options_for(recipe, team) for team in teams]
-        if all(one.schedule == "constant" or one.schedule_images for one in options):
-            return
-        changes[0] += " (and the learning-rate schedule ends with the run)"
-    if changes:
-        raise RecipeError(
-            f"{folder} holds a run of another recipe ({'; '.join(changes)}): "
-            "repeat its options to resume it, choose another --out, or begin anew with --restart"
-        )
-
-
 @contextmanager
 def stopping(trainer: Trainer) -> Iterator[None]:
     """Let SIGINT and SIGTERM end training after the current iteration, with a checkpoint; a second one kills."""
@@ -231,7 +174,7 @@ def load(
     raise ModelError(f"there is no model '{model}': give a run folder or a model folder")
 
 
-def list(kind: str | None = None) -> Any:
+def names(kind: str | None = None) -> dict[str, list[str]] | list[str]:
     """Names of the components of a kind, or {kind: names} for all kinds."""
     from .hookspecs import KINDS
 
@@ -240,6 +183,3 @@ def list(kind: str | None = None) -> Any:
     if kind not in KINDS:
         raise RecipeError(f"there is no kind '{kind}': kinds are {', '.join(KINDS)}")
     return registry().names(kind)
-
-
-__all__ = ["Mapping", "Run", "list", "load", "train"]

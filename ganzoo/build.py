@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from .errors import GanzooError, Incompatible, did_you_mean
-from .interfaces import Augmentation, Callback, Dataset, Discriminator, Generator, Loss, Penalty, Phase, Role
+from .interfaces import AdversarialLoss, Augmentation, Callback, Dataset, Discriminator, Generator, Loss, Penalty, Phase, Role
 from .recipe import Part, Recipe
 from .registry import Registry
 from .specs import DataSpec
@@ -66,9 +66,10 @@ def build(recipe: Recipe, registry: Registry) -> Game:
     augmentations: dict[str, Augmentation] = {}
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        if spec and loss:
-            players = builder.players(recipe, loss, spec)
-            augmentations = builder.augmentations(recipe, loss, spec)
+        if spec:
+            # without its loss, the players are still judged as those of an ordinary game
+            players = builder.players(recipe, loss or AdversarialLoss(), spec)
+            augmentations = builder.augmentations(recipe, loss or AdversarialLoss(), spec)
         else:
             builder.look_up_players(recipe)
     if not builder.problems and spec:
@@ -76,7 +77,7 @@ def build(recipe: Recipe, registry: Registry) -> Game:
         builder.problems += _misfits(game)
         if not builder.problems:
             return game
-    raise Incompatible(builder.problems)
+    raise Incompatible(list(dict.fromkeys(builder.problems)))
 
 
 class _Builder:
@@ -147,7 +148,7 @@ class _Builder:
         return self.named("augmentation", recipe.augment, spec.fields[spec.field(targets.pop())])
 
     def look_up_players(self, recipe: Recipe) -> None:
-        """Without data or loss nothing can be built, but names and options can still be judged."""
+        """Without data nothing can be built, but names and options can still be judged."""
         for kind, part in (("generator", recipe.generator), ("discriminator", recipe.discriminator)):
             try:
                 checked_options(self.registry.load(kind, part.name), part.options, 3, f"{kind} {part.name}")
@@ -211,7 +212,8 @@ def schedule(loss: Loss, penalties: Mapping[str, Penalty]) -> tuple[Phase, ...]:
 
 def _sum(loss: Callable[[Turn], Tensor], penalty: Penalty) -> Callable[[Turn], Tensor]:
     def with_penalty(turn: Turn) -> Tensor:
-        return loss(turn) + penalty(turn)
+        total: Tensor = loss(turn) + penalty(turn)
+        return total
 
     return with_penalty
 

@@ -172,7 +172,7 @@ class StreamFeed(Feed):
 
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
             _Readable(self._stream),
-            batch_sampler=indices(),  # type: ignore[arg-type]
+            batch_sampler=indices(),
             num_workers=self._workers,
             pin_memory=self._device.type == "cuda",
             generator=torch.Generator(),

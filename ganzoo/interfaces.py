@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from .specs import ANY_FIELD, DataSpec, Sample
+from .specs import ANY_FIELD, DataSpec
 
 if TYPE_CHECKING:
     from .turn import Turn
@@ -109,7 +109,7 @@ class AdversarialLoss(Loss):
     n_critic: updates of D an iteration, each with a fresh batch.  n_generator: the same for G.
     """
 
-    roles = {"G": Role("generator"), "D": Role("discriminator")}
+    roles: Mapping[str, Role] = {"G": Role("generator"), "D": Role("discriminator")}
 
     def __init__(self, n_critic: int = 1, n_generator: int = 1) -> None:
         super().__init__()

@@ -11,13 +11,11 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -25,6 +23,7 @@ from torch import Tensor, nn
 from . import pictures
 from .build import checked_options
 from .checkpoint import write_atomically
+from .config import CONFIG, FORMAT, Config, SampleConfig, read_config
 from .errors import Incompatible, ModelError, PluginError, UnknownName
 from .registry import Registry, registry
 from .sampling import draw_latents, generate, quietly
@@ -35,38 +34,10 @@ if TYPE_CHECKING:
 
     from .trainer import Trainer
 
-FORMAT = 1
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
-_STRICT = ConfigDict(extra="forbid", strict=True)
+WEIGHTS = "model.safetensors"
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
            "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
            "BOOL": torch.bool}  # fmt: skip
-
-
-@dataclass(frozen=True, config=_STRICT)
-class SampleConfig:
-    """A `Sample` in JSON; None stands for no bound."""
-
-    shape: list[int]
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, config=_STRICT)
-class Config:
-    """`config.json`: what the weights are, how to build the network for them, and how they were made."""
-
-    format: int
-    generator: str
-    options: dict[str, Any]
-    source: SampleConfig | None
-    target: SampleConfig
-    classes: int
-    class_names: list[str]
-    plugin: dict[str, str]
-    recipe: dict[str, Any]
-    training: dict[str, Any]
-    metrics: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Model:
@@ -110,7 +81,9 @@ class Model:
             corners = self._latents(n, None)
             pairs = zip(corners, corners.roll(-1, 0), strict=True)
             walk = torch.stack([slerp(a, b, step / steps) for a, b in pairs for step in range(steps)])
-            return generate(self.generator, walk, self._labels(1, 0 if label is None else label).expand(len(walk)))
+            if label is None and getattr(self.generator, "conditional", False):
+                label = 0
+            return generate(self.generator, walk, self._labels(len(walk), label))
 
     def images(self, n: int, **options: Any) -> list[Image.Image]:
         """Draw n pictures; the options are those of `sample`. Raises `ModelError` if samples are no pictures."""
@@ -141,7 +114,9 @@ class Model:
         except ValueError:
             labels = torch.tensor([-1])
         if len(labels) != n or labels.min() < 0 or labels.max() >= classes:
-            raise ModelError(f"label {label} is none of the {classes} classes: {', '.join(names) or f'0-{classes - 1}'}")
+            raise ModelError(
+                f"label {label} is none of the {classes} classes: {', '.join(names) or f'0-{classes - 1}'}"
+            )
         return labels
 
 
@@ -204,26 +179,6 @@ def _training_facts(run: Trainer, seconds: float) -> dict[str, Any]:
     }
 
 
-def read_config(folder: Path) -> Config:
-    """Read and check `config.json`. Raises `ModelError` for anything that is not exactly as documented."""
-    path = folder / CONFIG
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_keys)
-    except OSError as error:
-        raise ModelError(f"{folder} is no model folder: {CONFIG} cannot be read ({error.strerror or error})") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is no valid JSON: {error}") from error
-    if isinstance(tree, dict) and isinstance(tree.get("format"), int) and tree["format"] > FORMAT:
-        raise ModelError(f"{path} has format {tree['format']}, this ganzoo reads up to {FORMAT}: update ganzoo")
-    try:
-        config: Config = TypeAdapter(Config).validate_python(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(item) for item in first["loc"]) or "the whole"
-        raise ModelError(f"{path}: {where}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
-    return config
-
-
 def load_model(folder: Path, device: torch.device, components: Registry | None = None) -> Model:
     """Load a model folder onto a device. Raises `ModelError` for a folder that is not exactly what it should be."""
     config = read_config(folder)
@@ -237,7 +192,9 @@ def load_model(folder: Path, device: torch.device, components: Registry | None =
             network: nn.Module = cls(source, target, config.classes, **options)
             return network
         except (Incompatible, TypeError, ValueError, RuntimeError, MemoryError, OverflowError) as error:
-            raise ModelError(f"{folder}: generator {config.generator} cannot be built as configured: {error}") from error
+            raise ModelError(
+                f"{folder}: generator {config.generator} cannot be built as configured: {error}"
+            ) from error
 
     with torch.device("meta"):
         plan = construct().state_dict()
@@ -276,11 +233,9 @@ def _compare(weights: Path, plan: Mapping[str, Tensor]) -> None:
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{weights} cannot be read as safetensors: {error}") from error
     missing, extra = sorted(plan.keys() - found.keys()), sorted(found.keys() - plan.keys())
-    if missing or extra:
-        raise ModelError(
-            f"{weights} does not fit the network: "
-            + "; ".join(filter(None, [missing and f"without {missing[0]}", extra and f"with unknown {extra[0]}"]))
-        )
+    for names, what in ((missing, "it lacks"), (extra, "it has the unknown")):
+        if names:
+            raise ModelError(f"{weights} does not fit the network: {what} {names[0]}")
     for name, tensor in plan.items():
         shape, dtype = found[name]
         if shape != tuple(tensor.shape) or _DTYPES.get(dtype) != tensor.dtype:
@@ -288,10 +243,3 @@ def _compare(weights: Path, plan: Mapping[str, Tensor]) -> None:
                 f"{weights} does not fit the network: {name} is {shape} {dtype}, "
                 f"the network has {tuple(tensor.shape)} {tensor.dtype}"
             )
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    tree = dict(pairs)
-    if len(tree) != len(pairs):
-        raise ValueError(f"a key stands twice among {[key for key, _ in pairs]}")
-    return tree

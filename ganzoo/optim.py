@@ -42,13 +42,9 @@ def make_optimizer(parameters: Sequence[nn.Parameter], options: Optimizer, ratio
     lr = options.lr * ratio
     if options.name == "adam":
         beta1, beta2 = (beta**ratio for beta in options.betas)
-        return optim.Adam(
-            parameters, lr, (beta1, beta2), options.eps, weight_decay=options.weight_decay, fused=True
-        )
+        return optim.Adam(parameters, lr, (beta1, beta2), options.eps, weight_decay=options.weight_decay, fused=True)
     if options.name == "sgd":
-        return optim.SGD(
-            parameters, lr, momentum=options.momentum, weight_decay=options.weight_decay, fused=True
-        )
+        return optim.SGD(parameters, lr, momentum=options.momentum, weight_decay=options.weight_decay, fused=True)
     return optim.RMSprop(
         parameters,
         lr,

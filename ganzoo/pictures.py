@@ -59,7 +59,7 @@ def side_by_side(real: Image.Image, fake: Image.Image) -> Image.Image:
     return sheet
 
 
-def plot(samples: Tensor, real: Tensor | None, dataset: Any = None, title: str = "") -> Image.Image:
+def plot(samples: Tensor, title: str, real: Tensor | None = None, dataset: Any = None) -> Image.Image:
     """Samples of values, (N, D): a histogram over the true density for D = 1, a scatter over the data otherwise.
 
     real: (M, D), or None.  dataset: its density is drawn if it is a `Density`.
@@ -88,7 +88,7 @@ def _histogram(figure: Figure, samples: Tensor, real: Tensor | None, dataset: An
         axes.hist(real.flatten().numpy(), bins=80, range=(low, high), density=True, histtype="step", color="k",
                   label="data")  # fmt: skip
     mean, std = samples.mean().item(), samples.std().item()
-    axes.set_title(f"{title}mean {mean:.3f}, std {std:.3f}", fontsize=10)
+    axes.set_title(f"{title}: mean {mean:.3f}, std {std:.3f}", fontsize=10)
     axes.legend(loc="upper right")
 
 

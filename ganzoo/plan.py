@@ -80,7 +80,7 @@ def _settings(given: Sequence[str] | Mapping[str, Any]) -> Iterable[Mapping[str,
 
 
 def parse_data(text: str) -> dict[str, Any]:
-    """"cifar10" -> {"name": "cifar10"}; "folder:faces" -> {"name": "folder", "path": "faces"}."""
+    """ "cifar10" -> {"name": "cifar10"}; "folder:faces" -> {"name": "folder", "path": "faces"}."""
     name, colon, path = text.partition(":")
     return {"name": name, "path": path} if colon else {"name": name}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,15 +54,21 @@ class Optimizer:
 
 @dataclass(frozen=True, config=_STRICT)
 class Ema:
-    """half_life_images: of the generator's moving average; 0 keeps none.  ramp: never longer than ramp·images seen."""
+    """half_life_images: of the generator's moving average; 0 keeps none.
+
+    ramp: the half-life is at most ramp · images seen, so that early pictures are no average with noise; 0 for no ramp.
+    """
 
     half_life_images: int = Field(default=10_000, ge=0)
-    ramp: float | None = None
+    ramp: float = Field(default=0.05, ge=0)
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Previews:
-    """every: images between pictures; 0 grows from `first` on, each interval a quarter longer.  count: samples shown."""
+    """every: images between pictures; 0 begins with `first` and grows by a quarter of the images seen.
+
+    count: samples shown.
+    """
 
     every: int = Field(default=0, ge=0)
     first: int = Field(default=1_000, gt=0)
@@ -90,7 +96,7 @@ class TrainerOptions:
     """precision: bf16 and tf32 need hardware; auto takes the fastest that is safe.
 
     channels_last: memory layout of convolutional players.  workers: processes that read streamed data.
-    resident_bytes: data up to this size are kept on the training device, larger ones are streamed.
+    deterministic: bit-identical results on CUDA too.
     """
 
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
@@ -150,7 +156,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """The nested mapping of a recipe file; `from_dict` of it gives the same recipe."""
-        tree = asdict(self)  # type: ignore[call-overload]
+        tree = asdict(self)
         for part in _PARTS:
             tree[part] = {"name": tree[part]["name"], **tree[part]["options"]}
         return _plain(tree)  # type: ignore[no-any-return]
@@ -175,6 +181,15 @@ class Recipe:
             return optimizer
         except ValidationError as error:
             raise RecipeError("; ".join(_explain(detail, where) for detail in error.errors())) from error
+
+
+_SECTIONS: Mapping[str, Any] = {
+    "ema": Ema,
+    "previews": Previews,
+    "checkpoints": Checkpoints,
+    "metrics": Metrics,
+    "trainer": TrainerOptions,
+}
 
 
 def find_recipe(name: str, registry: Registry) -> dict[str, Any]:
@@ -273,11 +288,8 @@ def _explain(detail: Any, prefix: str = "") -> str:
     path = [str(item) for item in detail["loc"]]
     where = ".".join(filter(None, [prefix, *path]))
     if detail["type"] == "unexpected_keyword_argument":
-        section = Optimizer if prefix else {"ema": Ema, "previews": Previews, "checkpoints": Checkpoints,
-                                            "metrics": Metrics, "trainer": TrainerOptions}.get(path[0], Recipe)
-        return f"there is no option '{where}'{did_you_mean(path[-1], section.__dataclass_fields__)}"
+        known = Optimizer if prefix else _SECTIONS.get(path[0], Recipe)
+        return f"there is no option '{where}'{did_you_mean(path[-1], (one.name for one in fields(known)))}"
     if detail["type"] == "missing":
         return f"'{where}' is missing"
     return f"{where} = {detail['input']!r}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
-
-

@@ -1,4 +1,4 @@
-"""The trainer executes phases. It knows no part of the zoo by name: a new method is a phase, a penalty or a callback."""
+"""The trainer executes phases. It knows no part of the zoo by name: a new method is a phase, penalty or callback."""
 
 from __future__ import annotations
 
@@ -104,9 +104,7 @@ class Trainer:
         self.averages: dict[str, nn.Module] = {}
         self.stop_requested: str | None = None
         self.players = {name: self._place(player) for name, player in game.players.items()}
-        self._parts = nn.ModuleDict(
-            {"loss": game.loss, "penalty": nn.ModuleDict(), "augmentation": nn.ModuleDict()}
-        )
+        self._parts = nn.ModuleDict({"loss": game.loss, "penalty": nn.ModuleDict(), "augmentation": nn.ModuleDict()})
         self._parts["penalty"].update(game.penalties)  # type: ignore[operator]
         self._parts["augmentation"].update(game.augmentations)  # type: ignore[operator]
         self._parts.to(device)
@@ -130,7 +128,7 @@ class Trainer:
     def _place(self, player: nn.Module) -> nn.Module:
         player.to(self.device)
         if self.recipe.trainer.channels_last and any(p.dim() == 4 for p in player.parameters()):
-            player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            player.to(memory_format=torch.channels_last)
         return player.train()
 
     def sampler(self, role: str | None = None) -> nn.Module:

@@ -38,7 +38,7 @@ class MovingAverage(Callback):
     @torch.no_grad()
     def on_iteration(self, run: Trainer) -> None:
         half_life = float(self._options.half_life_images)
-        if self._options.ramp is not None:
+        if self._options.ramp:
             half_life = min(half_life, self._options.ramp * run.images)
         weight = 1 - 0.5 ** ((run.images - self._images) / max(half_life, 1e-8))
         self._images = run.images

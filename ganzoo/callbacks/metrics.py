@@ -35,7 +35,7 @@ class MetricsWriter(Callback):
             run.log_values()
 
     def on_end(self, run: Trainer) -> None:
-        """What is left since the last full row; not in the last checkpoint, so a longer run continues as if unbroken."""
+        """What is left since the last full row. No checkpoint holds it, so a longer run goes on as if unbroken."""
         if run.values():
             run.log_values()
 

@@ -71,7 +71,7 @@ class PreviewWriter(Callback):
             samples = generate(generator, self._source, self._label)
         if self._sample.is_image:
             return pictures.grid(samples, self._sample)
-        return pictures.plot(samples, self._real, run.game.dataset, f"{run.images:,} samples seen: ")
+        return pictures.plot(samples, f"{run.images:,} samples seen", self._real, run.game.dataset)
 
     def on_end(self, run: Trainer) -> None:
         """The last picture, the film, and real beside generated."""

@@ -57,7 +57,7 @@ def _write(samples: Any, model: Any, path: Path) -> None:
     elif not model.target.is_image:
         if path.suffix != ".png":
             raise UsageError(f"--out {path}: samples of values are drawn as one .png, or written as .npy")
-        pictures.plot(samples, None, title=f"{len(samples):,} samples: ").save(path)
+        pictures.plot(samples, f"{len(samples):,} samples").save(path)
     elif path.suffix == ".png":
         pictures.grid(samples, model.target).save(path)
     elif path.suffix:

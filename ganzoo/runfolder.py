@@ -1,0 +1,73 @@
+"""A run folder: named after its choices, locked while in use, and true to one recipe."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from .build import Game
+from .callbacks.checkpoints import last_checkpoint
+from .callbacks.metrics import METRICS
+from .errors import GanzooError, RecipeError, RunError
+from .optim import options_for
+from .plan import Request
+from .recipe import Recipe, differences
+
+RECIPE = "recipe.toml"
+
+
+def default_folder(recipe: Recipe, request: Request) -> Path:
+    """`runs/<recipe>[-<choices>]-seed<seed>`."""
+    return Path("runs") / "-".join(filter(None, [recipe.name, request.slug(), f"seed{recipe.seed}"]))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make the run folder and keep other processes out of it; the lock ends with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock", timeout=0)
+        with lock:
+            yield
+    except filelock.Timeout as error:
+        raise RunError(f"{folder} is in use by another ganzoo process: wait for it, or choose --out") from error
+    except OSError as error:
+        if isinstance(error, GanzooError):
+            raise
+        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run wrote, and nothing else that may lie in the folder."""
+    for name in ("checkpoints", "samples", "model"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (RECIPE, METRICS, "evolution.gif", "real-versus-generated.png", "samples.png"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def refuse_other_recipe(folder: Path, recipe: Recipe, game: Game) -> None:
+    """A folder holds one run; only its length may grow, unless a schedule was laid out for the old length."""
+    path = folder / RECIPE
+    if not path.exists() or last_checkpoint(folder) is None:
+        return
+    try:
+        old = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise RunError(f"{path} cannot be read ({error}): begin anew with --restart or choose --out") from error
+    changes = differences(old, recipe.to_dict())
+    if len(changes) == 1 and changes[0].startswith("images:") and recipe.images > old["images"]:
+        teams = {phase.trains for phase in game.phases()}
+        options = [options_for(recipe, team) for team in teams]
+        if all(one.schedule == "constant" or one.schedule_images for one in options):
+            return
+        changes[0] += " (and the learning-rate schedule ends with the run)"
+    if changes:
+        raise RecipeError(
+            f"{folder} holds a run of another recipe ({'; '.join(changes)}): "
+            "repeat its options to resume it, choose another --out, or begin anew with --restart"
+        )
