@@ -14,7 +14,18 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from .errors import GanzooError, Incompatible, did_you_mean
-from .interfaces import AdversarialLoss, Augmentation, Callback, Dataset, Discriminator, Generator, Loss, Penalty, Phase, Role
+from .interfaces import (
+    AdversarialLoss,
+    Augmentation,
+    Callback,
+    Dataset,
+    Discriminator,
+    Generator,
+    Loss,
+    Penalty,
+    Phase,
+    Role,
+)
 from .recipe import Part, Recipe
 from .registry import Registry
 from .specs import DataSpec

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from .errors import PluginError
 
-_FIXED = {"self", "source", "target", "classes"}
+_GIVEN = {"source", "target", "classes"}
+"""Leading parameters without a default that the core fills in; with a default they are options like any other."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def _options(arguments: ast.arguments) -> tuple[Option, ...]:
     positional = [*arguments.posonlyargs, *arguments.args]
     missing = [None] * (len(positional) - len(arguments.defaults))
     pairs = [*zip(positional, [*missing, *arguments.defaults], strict=True)]
+    given = {"self", *(argument.arg for argument, default in pairs if default is None and argument.arg in _GIVEN)}
     pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
     return tuple(
         Option(
@@ -74,5 +76,5 @@ def _options(arguments: ast.arguments) -> tuple[Option, ...]:
             None if default is None else ast.unparse(default),
         )
         for argument, default in pairs
-        if argument.arg not in _FIXED
+        if argument.arg not in given
     )

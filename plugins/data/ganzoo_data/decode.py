@@ -1,0 +1,87 @@
+"""Turns the bytes of any picture that Pillow reads into 8-bit gray or RGB, the way a viewer would show it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+from .sources import UNREAD_FORMATS
+
+_GRAY_MODES = frozenset({"1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture of each EXIF orientation is turned upright."""
+_SIDEWAYS = range(5, 9)
+
+
+@dataclass(frozen=True)
+class Header:
+    """A picture's width and height as shown, and whether it is gray."""
+
+    width: int
+    height: int
+    gray: bool
+
+
+def read_header(data: bytes) -> Header:
+    """Read size and mode without decoding. Raises whatever Pillow raises on damaged bytes."""
+    with _open(data) as picture:
+        width, height = picture.size
+        if picture.format != "TIFF" and _orientation(picture) in _SIDEWAYS:  # Pillow turns TIFF itself
+            width, height = height, width
+        return Header(width, height, picture.mode in _GRAY_MODES)
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode the first frame, turned upright, to mode L if it is gray and RGB otherwise.
+
+    Transparent parts are laid over white. 16-bit values are scaled to 8, floats are taken to lie in [0, 1]. Raises
+    whatever Pillow raises on damaged bytes.
+    """
+    with _open(data) as opened:
+        opened.load()
+        turn = _UPRIGHT.get(_orientation(opened))
+        picture = opened if turn is None else opened.transpose(turn)
+        mode = "L" if picture.mode in _GRAY_MODES else "RGB"
+        if picture.mode == "F" or picture.mode.startswith("I"):
+            return _scaled(picture)
+        if picture.has_transparency_data:
+            layer = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+        return picture.convert(mode)
+
+
+def _open(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=_formats())
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(form for form in Image.ID if form not in UNREAD_FORMATS)
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged notes raise anything, and the picture may be whole
+        return 1
+
+
+def _scaled(picture: Image.Image) -> Image.Image:
+    """Pillow's own conversion would clip values above 255 instead of scaling them."""
+    top = 1.0 if picture.mode == "F" else 65535.0
+    values = np.clip(np.asarray(picture, dtype=np.float64) / top, 0, 1)
+    return Image.fromarray(np.rint(255 * values).astype(np.uint8))

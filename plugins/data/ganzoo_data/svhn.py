@@ -1,0 +1,70 @@
+"""Street View House Numbers, from MATLAB files."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+import ganzoo
+
+from .files import find, last_line, md5, note_unpublished
+from .published import Published
+from .view import View
+
+
+class Svhn(Published):
+    """SVHN: 73,257 + 26,032 digits cut from street photographs, 32x32 in colour. Reading needs SciPy.
+
+    split: train or test pictures, or the 531,131 easier extra ones.  root: folder of the files.
+    Other options: `View`.
+    """
+
+    name = "svhn"
+    shape = (3, 32, 32)
+    licence = None
+
+    def __init__(
+        self,
+        split: Literal["train", "test", "extra"] = "train",
+        root: str | None = None,
+        size: int | None = None,
+        gray: bool | None = None,
+        flip: bool = False,
+        classes: list[int] | list[str] | None = None,
+        limit: int | None = None,
+    ) -> None:
+        view = View(size=size, gray=gray, flip=flip, classes=classes, limit=limit)
+        super().__init__(root, view, tuple(string.digits))
+        self.split = split
+
+    @property
+    def put(self) -> str:
+        return f"{self.split}_32x32.mat"
+
+    def find(self) -> list[Path] | None:
+        return find([self.root, self.root / "svhn", self.root / "SVHN"], [self.put])
+
+    def fetch(self, folder: str) -> object:
+        from torchvision.datasets import SVHN, utils
+
+        return utils.download_url(SVHN.split_list[self.split][0], folder, self.put, SVHN.split_list[self.split][2])
+
+    def read(self, files: list[Path]) -> tuple[Tensor, Tensor]:
+        """Pictures are stored as (H, W, C, N), and the digit 0 has the label 10."""
+        from torchvision.datasets import SVHN
+
+        note_unpublished(self.name, {files[0]: md5(files[0])}, {self.put: SVHN.split_list[self.split][2]})
+        try:
+            from scipy.io import loadmat
+        except ImportError as error:
+            raise ganzoo.DataError("svhn is published in MATLAB files: pip install scipy to read them") from error
+        try:
+            stored = loadmat(files[0], variable_names=["X", "y"])
+            images, labels = stored["X"].transpose(3, 0, 1, 2), stored["y"].reshape(-1)
+            return torch.from_numpy(images), torch.from_numpy(labels).long() % 10
+        except Exception as error:  # SciPy raises anything on damaged files
+            raise ganzoo.DataError(f"{files[0]} is no SVHN file: {last_line(error)}") from error

@@ -1,0 +1,75 @@
+"""DCGAN and its best-known variants. Lazy references only; nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import ganzoo
+
+_RADFORD = "Radford et al. 2016, arXiv:1511.06434"
+_RECIPES = "ganzoo_dcgan.recipes"
+
+_COMPONENTS = [
+    ganzoo.Component(
+        "generator",
+        "dcgan",
+        "ganzoo_dcgan.dcgan:DCGANGenerator",
+        "Transposed convolutions, for square pictures of 4 to 7 times a power of two",
+        _RADFORD,
+        "18.9 M parameters at 3x64x64",
+    ),
+    ganzoo.Component(
+        "discriminator",
+        "dcgan",
+        "ganzoo_dcgan.dcgan:DCGANDiscriminator",
+        "Strided convolutions, for square pictures of 4 to 7 times a power of two",
+        _RADFORD,
+        "17.2 M parameters at 3x64x64",
+    ),
+    ganzoo.Component(
+        "generator",
+        "dcgan-mnist",
+        "ganzoo_dcgan.dcgan_mnist:KerasGenerator",
+        "The small 28x28 generator of Keras tutorials",
+        _RADFORD,
+        "2.3 M parameters at 1x28x28",
+    ),
+    ganzoo.Component(
+        "discriminator",
+        "dcgan-mnist",
+        "ganzoo_dcgan.dcgan_mnist:KerasDiscriminator",
+        "The small 28x28 discriminator of Keras tutorials, with dropout",
+        _RADFORD,
+        "213 k parameters at 1x28x28",
+    ),
+    ganzoo.Component(
+        "recipe",
+        "dcgan",
+        f"{_RECIPES}:DCGAN",
+        "Radford's training, narrow enough for clothes within five minutes on two CPU cores",
+        _RADFORD,
+        "G 587 k, D 121 k parameters at 1x28x28",
+    ),
+    ganzoo.Component(
+        "recipe",
+        "dcgan-tutorial",
+        f"{_RECIPES}:DCGAN_TUTORIAL",
+        "Faces at 64x64 by the network of the PyTorch tutorial",
+        _RADFORD,
+        "G 3.6 M, D 2.8 M parameters at 3x64x64",
+    ),
+    ganzoo.Component(
+        "recipe",
+        "dcgan-mnist",
+        f"{_RECIPES}:DCGAN_MNIST",
+        "MNIST digits by the network of Keras tutorials",
+        _RADFORD,
+        "G 2.3 M, D 213 k parameters at 1x28x28",
+    ),
+]
+
+
+@ganzoo.hookimpl
+def ganzoo_components() -> Iterable[ganzoo.Component]:
+    """List this plugin's networks and recipes."""
+    return _COMPONENTS

@@ -1,0 +1,157 @@
+"""Adversarial losses: each is two functions of D's raw logits, written so that huge logits stay finite.
+
+Logits are (N,), (N, 1, h, w) or (1,); every loss is the mean over all of them. σ is the logistic function, and
+softplus(t) = log(1 + exp(t)), so that -log σ(t) = softplus(-t) and -log(1 - σ(t)) = softplus(t).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu, softplus
+
+import ganzoo
+
+
+class _CrossEntropy(ganzoo.AdversarialLoss):
+    """D's half of Goodfellow et al. 2014, shared by the two choices for G."""
+
+    def __init__(self, smoothing: float, n_critic: int, n_generator: int) -> None:
+        super().__init__(n_critic, n_generator)
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"smoothing lies in [0, 1), not {smoothing}: 0.1 gives real samples the target 0.9")
+        self.smoothing = smoothing
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Cross-entropy with targets 1 - smoothing for real samples and 0 for generated ones."""
+        return (softplus(-real) + self.smoothing * real).mean() + softplus(fake).mean()
+
+
+class Minimax(_CrossEntropy):
+    """The original value function: D minimises -E log σ(D(x)) - E log(1 - σ(D(G(z)))), and G its negative.
+
+    G's gradient vanishes where D is sure of itself; `non-saturating` has no such flat part.
+    smoothing: real samples get the target 1 - smoothing, generated ones keep 0 (one-sided; Salimans et al. 2016,
+    arXiv:1606.03498).  n_critic, n_generator: updates of D and of G an iteration.
+    Goodfellow et al. 2014 (arXiv:1406.2661), equation 1 and algorithm 1, whose k is n_critic.
+    """
+
+    def __init__(self, smoothing: float = 0.0, n_critic: int = 1, n_generator: int = 1) -> None:
+        super().__init__(smoothing, n_critic, n_generator)
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """E log(1 - σ(D(G(z)))), unbounded below."""
+        return -softplus(fake).mean()
+
+
+class NonSaturating(_CrossEntropy):
+    """Cross-entropy for both: D as in `minimax`, while G minimises -E log σ(D(G(z))).
+
+    smoothing: real samples get the target 1 - smoothing, generated ones keep 0 (one-sided; Salimans et al. 2016,
+    arXiv:1606.03498).  n_critic, n_generator: updates of D and of G an iteration.
+    Goodfellow et al. 2014 (arXiv:1406.2661), section 3.
+    """
+
+    def __init__(self, smoothing: float = 0.0, n_critic: int = 1, n_generator: int = 1) -> None:
+        super().__init__(smoothing, n_critic, n_generator)
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """-E log σ(D(G(z))): the labels are flipped, not smoothed."""
+        return softplus(-fake).mean()
+
+
+class LeastSquares(ganzoo.AdversarialLoss):
+    """D minimises ½E(D(x) - b)² + ½E(D(G(z)) - a)², and G minimises ½E(D(G(z)) - c)².
+
+    a, b: D's targets on generated and on real samples.  c: what G wants D to say of its samples. The paper's
+    other choice, a = -1, b = 1, c = 0, minimises a Pearson χ² divergence.
+    n_critic, n_generator: updates of D and of G an iteration.
+    Mao et al. 2017 (arXiv:1611.04076), section 3.
+    """
+
+    def __init__(self, a: float = 0.0, b: float = 1.0, c: float = 1.0, n_critic: int = 1, n_generator: int = 1) -> None:
+        super().__init__(n_critic, n_generator)
+        self.a, self.b, self.c = a, b, c
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """½E(D(x) - b)² + ½E(D(G(z)) - a)²."""
+        return 0.5 * (real - self.b).square().mean() + 0.5 * (fake - self.a).square().mean()
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """½E(D(G(z)) - c)²."""
+        return 0.5 * (fake - self.c).square().mean()
+
+
+class Wasserstein(ganzoo.AdversarialLoss):
+    """The critic minimises E D(G(z)) - E D(x), and G minimises -E D(G(z)).
+
+    clip: every parameter of the critic is clamped to [-clip, clip] after each of its updates; the paper uses 0.01.
+    None leaves the weights alone, for a critic held to Lipschitz functions by other means: the penalty
+    `gradient-penalty` (Gulrajani et al. 2017, arXiv:1704.00028), or spectral norm.
+    n_critic, n_generator: updates of the critic and of G an iteration; both papers use n_critic 5.
+    Arjovsky et al. 2017 (arXiv:1701.07875), algorithm 1.
+    """
+
+    def __init__(self, clip: float | None = None, n_critic: int = 1, n_generator: int = 1) -> None:
+        super().__init__(n_critic, n_generator)
+        if clip is not None and not clip > 0:
+            raise ValueError(f"clip is positive, not {clip}: leave it out to clip no weights")
+        self.clip = clip
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E D(G(z)) - E D(x): its negative estimates the Wasserstein-1 distance up to a factor."""
+        return fake.mean() - real.mean()
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """-E D(G(z))."""
+        return -fake.mean()
+
+    @torch.no_grad()
+    def after_critic(self, players: Mapping[str, nn.Module]) -> None:
+        """Clamp the critic's parameters, gains and biases included, as algorithm 1 does with all of w."""
+        if self.clip is not None:
+            for parameter in players["D"].parameters():
+                parameter.clamp_(-self.clip, self.clip)
+
+
+class Hinge(ganzoo.AdversarialLoss):
+    """D minimises E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))), and G minimises -E D(G(z)).
+
+    n_critic, n_generator: updates of D and of G an iteration.
+    Lim & Ye 2017 (arXiv:1705.02894); Miyato et al. 2018 (arXiv:1802.05957).
+    """
+
+    def __init__(self, n_critic: int = 1, n_generator: int = 1) -> None:
+        super().__init__(n_critic, n_generator)
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))."""
+        return relu(1 - real).mean() + relu(1 + fake).mean()
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """-E D(G(z))."""
+        return -fake.mean()
+
+
+class Relativistic(ganzoo.AdversarialLoss):
+    """D minimises E softplus(D(G(z)) - D(x)) over pairs of a generated and a real sample, G the reverse.
+
+    Only differences count, so D's offset is free, and G learns from real samples too. Converges together with the
+    penalties `r1` and `r2`, as in R3GAN.  n_critic, n_generator: updates of D and of G an iteration.
+    Jolicoeur-Martineau 2018 (arXiv:1807.00734); Huang et al. 2024 (arXiv:2501.05441), section 2.
+    """
+
+    needs_real = True
+
+    def __init__(self, n_critic: int = 1, n_generator: int = 1) -> None:
+        super().__init__(n_critic, n_generator)
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E softplus(D(G(z)) - D(x)), the n-th generated sample against the n-th real one."""
+        return softplus(fake - real).mean()
+
+    def generator(self, fake: Tensor, real: Tensor) -> Tensor:
+        """E softplus(D(x) - D(G(z)))."""
+        return softplus(real - fake).mean()

@@ -1,0 +1,155 @@
+"""Penalties on D's gradient with respect to its input; they join any adversarial loss.
+
+The gradient is that of the sum of all logits, which gives each sample its own row because a sample's logit depends
+on that sample alone. A logit map (N, 1, h, w) is summed over its patches. Samples are penalised before the
+augmentations, so that the gradient passes through them.
+
+Suffixes: N batch, S the axes of a sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+import ganzoo
+
+
+class _PerSamplePenalty(ganzoo.Penalty):
+    """A penalty on ∇D(x) at some samples x: subclasses say where, and what of the gradient."""
+
+    name: str
+
+    def __init__(self, weight: float, every: int) -> None:
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"every counts iterations and is at least 1, not {every}")
+        self.weight, self.every = weight, every
+
+    def samples(self, turn: ganzoo.Turn) -> Tensor:
+        """(N, *S): where D's gradient is penalised."""
+        raise NotImplementedError
+
+    def value(self, gradient_NS: Tensor) -> Tensor:
+        """The unweighted penalty, a scalar."""
+        raise NotImplementedError
+
+    def forward(self, turn: ganzoo.Turn) -> Tensor:
+        """Return the weighted penalty; its unweighted value is logged."""
+        sample_NS = self.samples(turn).detach().requires_grad_()
+        logits = turn.logits(sample_NS)
+        (gradient_NS,) = torch.autograd.grad(logits.sum(), sample_NS, create_graph=True)
+        value = self.value(gradient_NS)
+        turn.log(f"penalty/{self.name}", value)
+        return self.weight * value
+
+    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
+        """A loss without a player in the role D, and a D that judges a whole batch."""
+        player = players.get(self.role)
+        if player is None:
+            return (f"The penalty {self.name} regularises the player {self.role}, but here play {', '.join(players)}.",)
+        if player.judges_batch:
+            return (
+                f"The penalty {self.name} needs D's gradient for each sample, but this D gives one logit for a whole "
+                "batch: leave the penalty out, or take a discriminator that judges samples one by one.",
+            )
+        return ()
+
+
+def _not_negative(option: str, value: float) -> float:
+    if not value >= 0:
+        raise ValueError(f"{option} is at least 0, not {value}")
+    return value
+
+
+def _mean_squared_norm(gradient_NS: Tensor) -> Tensor:
+    return gradient_NS.square().flatten(1).sum(1).mean()
+
+
+class R1(_PerSamplePenalty):
+    """Penalise D's gradient on real samples: γ/2 · E‖∇D(x)‖².
+
+    gamma: γ; StyleGAN uses 10, and pictures of few pixels want much less (StyleGAN2 uses 0.01 for CIFAR-10).
+    every: iterations between penalties; above 1 the penalty is a lazy phase of its own, scaled to the same strength
+    on average (StyleGAN2 uses 16).
+    Mescheder et al. 2018 (arXiv:1801.04406), section 4.
+    """
+
+    name = "r1"
+
+    def __init__(self, gamma: float = 10.0, every: int = 1) -> None:
+        super().__init__(_not_negative("gamma", gamma) / 2, every)
+
+    def samples(self, turn: ganzoo.Turn) -> Tensor:
+        """(N, *S): real samples."""
+        return turn.real
+
+    def value(self, gradient_NS: Tensor) -> Tensor:
+        """E‖∇D(x)‖²."""
+        return _mean_squared_norm(gradient_NS)
+
+
+class R2(_PerSamplePenalty):
+    """Penalise D's gradient on generated samples: γ/2 · E‖∇D(G(z))‖².
+
+    gamma: γ, by default the same as for `r1`.
+    every: iterations between penalties; above 1 the penalty is a lazy phase of its own, scaled to the same strength
+    on average.
+    Mescheder et al. 2018 (arXiv:1801.04406), section 4.
+    """
+
+    name = "r2"
+
+    def __init__(self, gamma: float = 10.0, every: int = 1) -> None:
+        super().__init__(_not_negative("gamma", gamma) / 2, every)
+
+    def samples(self, turn: ganzoo.Turn) -> Tensor:
+        """(N, *S): generated samples."""
+        return turn.fake()
+
+    def value(self, gradient_NS: Tensor) -> Tensor:
+        """E‖∇D(G(z))‖²."""
+        return _mean_squared_norm(gradient_NS)
+
+
+class GradientPenalty(_PerSamplePenalty):
+    """Hold D's gradient norm to 1 between real and generated samples: λ · E(‖∇D(x̂)‖ - 1)².
+
+    x̂ = ε·x + (1 - ε)·G(z), with an ε of its own for each pair, uniform in [0, 1].
+    weight: λ, 10 in the paper.  one_sided: penalise norms above 1 only, λ · E max(0, ‖∇D(x̂)‖ - 1)².
+    every: iterations between penalties; above 1 the penalty is a lazy phase of its own, scaled to the same strength
+    on average. Refuses a D with BatchNorm, where a sample's logit depends on all others.
+    Gulrajani et al. 2017 (arXiv:1704.00028), equation 3 and section 4.
+    """
+
+    name = "gradient-penalty"
+
+    def __init__(self, weight: float = 10.0, one_sided: bool = False, every: int = 1) -> None:
+        super().__init__(_not_negative("weight", weight), every)
+        self.one_sided = one_sided
+
+    def samples(self, turn: ganzoo.Turn) -> Tensor:
+        """(N, *S): random points on the lines between pairs of real and generated samples."""
+        real_NS, fake_NS = turn.real, turn.fake()
+        epsilon = torch.rand(len(real_NS), *[1] * (real_NS.ndim - 1), device=real_NS.device)
+        return epsilon * real_NS + (1 - epsilon) * fake_NS
+
+    def value(self, gradient_NS: Tensor) -> Tensor:
+        """E(‖∇D(x̂)‖ - 1)², or its one-sided form."""
+        excess_N = torch.linalg.vector_norm(gradient_NS.flatten(1), dim=1) - 1
+        return (excess_N.relu() if self.one_sided else excess_N).square().mean()
+
+    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
+        """What every penalty refuses, and a D with BatchNorm."""
+        found = [*super().problems(players)]
+        player = players.get(self.role, nn.Identity())
+        if any(isinstance(module, _BatchNorm) for module in player.modules()):
+            found.append(
+                "The penalty gradient-penalty holds D's gradient for each sample, but this D has BatchNorm, which "
+                "makes every logit depend on the whole batch: take a D without it, for example with "
+                "`--set discriminator.batch_norm=false`."
+            )
+        return found

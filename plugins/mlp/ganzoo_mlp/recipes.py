@@ -1,0 +1,63 @@
+"""Recipes of fully connected GANs. Mappings only; no torch here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+GAN: dict[str, Any] = {
+    "data": {"name": "fashion-mini"},
+    "generator": {"name": "mlp", "widths": [1200, 1200], "slope": 0.0},
+    "discriminator": {"name": "mlp", "widths": [512, 256], "dropout": 0.5},
+    "loss": {"name": "minimax", "n_critic": 1},
+    "images": 1_000_000,
+    "batch": 100,
+    "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.5},
+    "ema": {"half_life_images": 0},
+}
+"""Algorithm 1 of Goodfellow et al. 2014 (arXiv:1406.2661): k = n_critic steps of D, then one of G, on minimax.
+
+The paper names momentum but no numbers: batch, step size, momentum, G's widths and the dropout are those of the
+configuration that its authors published for MNIST, whose momentum rises to 0.7 later.  D is LeakyReLU instead of
+maxout.  1,000,000 images = 10,000 iterations of 100.  `--loss non-saturating` plays the paper's other objective for G.
+"""
+
+MLP: dict[str, Any] = {
+    "data": {"name": "fashion-mini"},
+    "generator": {"name": "mlp", "widths": [256, 512, 1024]},
+    "discriminator": {"name": "mlp", "widths": [512, 256]},
+    "loss": {"name": "non-saturating", "smoothing": 0.1},
+    "images": 400_000,
+    "batch": 64,
+    "optimizer": {"name": "adam", "lr": 2e-4, "betas": [0.5, 0.999]},
+    "ema": {"half_life_images": 0},
+}
+"""The tips that courses give for MNIST: fully connected, LeakyReLU, tanh on data in [-1, 1], cross-entropy on logits.
+
+Real samples get the target 0.9 (one-sided smoothing; Salimans et al. 2016, arXiv:1606.03498, section 3.4), G learns
+with flipped labels, both with the Adam of DCGAN.  400,000 images = 40 epochs of the 10,000 embedded pictures; the
+courses take `--data mnist`.
+"""
+
+
+def _toy(data: str) -> dict[str, Any]:
+    """Points in the plane by two networks of three hidden layers: small enough to watch every mode.
+
+    No BatchNorm, so that any loss and penalty fits; latents of two dimensions and Adam's betas as in the toy
+    experiments of Gulrajani et al. 2017 (arXiv:1704.00028), whose step is 1e-4.  2,560,000 samples = 5,000 iterations.
+    """
+    return {
+        "data": {"name": data},
+        "generator": {"name": "mlp", "latent": 2, "widths": [128, 128, 128]},
+        "discriminator": {"name": "mlp", "widths": [128, 128, 128]},
+        "loss": {"name": "non-saturating"},
+        "images": 2_560_000,
+        "batch": 512,
+        "optimizer": {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.9]},
+        "ema": {"half_life_images": 50_000},
+        "metrics": {"every": 50_000},
+    }
+
+
+RING = _toy("ring")
+GRID = _toy("grid")
+TWO_MOONS = _toy("two-moons")

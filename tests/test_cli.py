@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from PIL import Image
+
+from ganzoo import cli
+
+QUICK = ["--images", "64", "--batch", "16", "--device", "cpu"]
+NARROW = ["--set", "generator.width=4", "--set", "discriminator.width=4"]
+
+
+@pytest.fixture
+def call(capsys):
+    """A function that runs the command line in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(list(arguments))
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["list"], ["show", "dcgan"], ["show", "gaussian"], ["plugins"], ["train", "--help"], ["list", "loss", "--json"]],
+    ids=" ".join,
+)
+def test_looking_around_imports_no_torch(arguments):
+    script = (
+        "import sys; from ganzoo import cli\n"
+        f"try: cli.main({arguments!r})\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'torchvision', 'numpy', 'PIL', 'matplotlib', 'huggingface_hub'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_a_run_from_the_shell_prints_its_folder_and_resumes(call, tmp_path):
+    code, out, err = call("train", "dcgan", *QUICK, *NARROW)
+    assert (code, out.strip()) == (0, "runs/dcgan-seed0")
+    assert "64/64 images" in err and "D(real)" in err
+    code, out, err = call("train", "dcgan", *QUICK, *NARROW)
+    assert code == 0 and "resuming" in err
+
+
+def test_the_default_folder_is_named_after_the_choices(call):
+    code, out, _ = call("train", "mlp", "--data", "ring", "--loss", "hinge", "--penalty", "r1", "--seed", "7", *QUICK)
+    assert (code, out.strip()) == (0, "runs/mlp-ring-hinge-r1-seed7")
+
+
+def test_dump_writes_a_recipe_that_trains_the_same(call, tmp_path):
+    _, out, _ = call("train", "dcgan", *QUICK, *NARROW, "--dump")
+    (tmp_path / "mine.toml").write_text(out)
+    assert tomllib.loads(out)["images"] == 64
+    assert call("train", "mine.toml", "--out", "a", "--device", "cpu")[0] == 0
+    assert call("train", "dcgan", *QUICK, *NARROW, "--out", "b")[0] == 0
+    model = "model/model.safetensors"
+    assert (tmp_path / "a" / model).read_bytes() == (tmp_path / "b" / model).read_bytes()
+
+
+def test_check_prints_the_plan(call):
+    code, out, _ = call("check", "dcgan", "--penalty", "r1", "--set", "penalty.r1.every=16")
+    assert code == 0
+    for words in ("data", "1x28x28", "G ", "parameters", "D/r1", "every 16 iterations", "250,000 images"):
+        assert words in out
+    code, out, _ = call("check", "dcgan", "--json")
+    assert json.loads(out)["recipe"]["generator"]["name"] == "dcgan"
+
+
+def test_every_reason_is_a_line_and_the_exit_code_is_2(call):
+    code, out, err = call("check", "dcgan", "--data", "gaussian", "--penalty", "gradient-penaltie", "--loss", "hing")
+    assert code == 2 and out == ""
+    assert len(err.splitlines()) == 3 and all(line.startswith("Error: ") for line in err.splitlines())
+    assert "did you mean 'gradient-penalty'" in err and "did you mean 'hinge'" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["trian"], 2, "did you mean 'train'"),
+        (["train", "dcgam"], 2, "did you mean 'dcgan'"),
+        (["train", "dcgan", "--images", "many"], 2, "no count"),
+        (["train", "dcgan", "--batch", "0"], 2, "--batch"),
+        (["train", "dcgan", "--data", "cifra10"], 2, "did you mean 'cifar10'"),
+        (["train", "dcgan", "--set", "lr=3"], 2, "part.option=value"),
+        (["train", "dcgan", "--set", "generator.widht=3"], 2, "did you mean 'width'"),
+        (["train", "dcgan", "--set", "trainr.precision=bf16"], 2, "did you mean 'trainer'"),
+        (["train", "dcgan", "--device", "gpu"], 2, "no device 'gpu'"),
+        (["train", "dcgan", "--precision", "tf32", "--device", "cpu"], 2, "needs a CUDA device"),
+        (["train", "anime-face"], 2, "--data folder:PATH"),
+        (["train", "anime-face", "--data", "folder:nowhere"], 2, "nowhere"),
+        (["train", "nowhere.toml"], 2, "nowhere.toml"),
+        (["train", "dcgan", "--data", "cifar10", "--set", "data.root=nowhere"], 1, "cifar-10"),
+        (["list", "lose"], 2, "did you mean 'loss'"),
+        (["show", "dcgam"], 2, "did you mean 'dcgan'"),
+        (["sample", "nowhere"], 1, "nowhere"),
+        (["sample", "x", "--out", "a.jpg"], 2, ".png"),
+        (["sample", "x", "--out", "a.gif"], 2, "--interpolate"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_gets_one_line_without_a_traceback(call, arguments, code, words, monkeypatch):
+    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: (_ for _ in ()).throw(OSError("no network")))
+    found, out, err = call(*arguments)
+    assert (found, out) == (code, ""), err
+    assert words in err and "Traceback" not in err
+    assert len([line for line in err.splitlines() if line.startswith("Error")]) == 1
+
+
+def test_debug_shows_the_traceback(run_ganzoo):
+    assert "Traceback" in run_ganzoo("train", "dcgam", "--debug").stderr
+
+
+def test_list_and_plugins_are_tables_or_json(call):
+    _, out, _ = call("list", "loss")
+    assert "hinge" in out and "wasserstein" in out and "ganzoo" in out
+    _, out, _ = call("list", "--json")
+    kinds = {row["kind"] for row in json.loads(out)}
+    assert {"recipe", "generator", "discriminator", "loss", "penalty", "dataset"} <= kinds
+    _, out, _ = call("plugins", "--json")
+    assert {row["problem"] for row in json.loads(out)} == {None}
+    assert "ok" in call("plugins")[1]
+
+
+def test_show_gives_options_with_defaults_paper_and_size(call):
+    _, out, _ = call("show", "dcgan")
+    for words in ("arXiv:1511.06434", "parameters", "latent: int, default 100", "recipe dcgan"):
+        assert words in out
+    _, out, _ = call("show", "folder")
+    assert "path: str" in out and "classes:" in out
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of clothes, conditional, and one of values."""
+    import ganzoo
+
+    folder = tmp_path_factory.mktemp("trained")
+    narrow = {"generator.width": 4, "discriminator.width": 4, "generator.conditional": True}
+    options = {"images": 64, "batch": 16, "device": "cpu", "progress": False}
+    ganzoo.train("dcgan", out=folder / "clothes", set=narrow, **options)
+    ganzoo.train("gaussian", out=folder / "values", **options)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["one.png", "film.gif"])
+def test_samples_are_written_as_asked(call, trained, name):
+    walk = ["--interpolate"] if name.endswith("gif") else []
+    code, out, _ = call("sample", str(trained / "clothes"), "-n", "4", *walk, "--out", name)
+    assert (code, out.strip()) == (0, name)
+    with Image.open(name) as picture:
+        assert picture.width >= 56 and getattr(picture, "n_frames", 1) == (64 if walk else 1)
+
+
+def test_a_folder_gets_one_picture_a_sample(call, trained, tmp_path):
+    assert call("sample", str(trained / "clothes"), "-n", "5", "--label", "Bag", "--out", "many")[0] == 0
+    pictures = sorted((tmp_path / "many").iterdir())
+    assert [path.name for path in pictures] == [f"{i:05d}.png" for i in range(5)]
+    assert Image.open(pictures[0]).size == (28, 28)
+
+
+def test_values_are_written_as_a_plot_or_as_numbers(call, trained):
+    import numpy as np
+
+    assert call("sample", str(trained / "values"), "-n", "100", "--out", "plot.png")[0] == 0
+    assert call("sample", str(trained / "values"), "-n", "100", "--out", "numbers.npy")[0] == 0
+    assert np.load("numbers.npy").shape == (100, 1)
+    code, _, err = call("sample", str(trained / "values"), "--out", "folder")
+    assert code == 2 and ".npy" in err
+
+
+@pytest.mark.parametrize("label", ["10", "Bga", "-1"])
+def test_an_unknown_label_names_the_classes(call, trained, label):
+    code, _, err = call("sample", str(trained / "clothes"), f"--label={label}")
+    assert code == 1 and "10 classes" in err and "Bag" in err

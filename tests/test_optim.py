@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ganzoo import Phase
+from ganzoo.optim import lazy_ratio, learning_rate, make_optimizer, options_for
+from ganzoo.recipe import Optimizer
+
+
+def phase(every: int) -> Phase:
+    return Phase("x", ("D",), lambda turn: turn.real.mean(), every=every)
+
+
+@pytest.mark.parametrize(
+    ("every", "ratio"), [([1], 1.0), ([1, 16], 16 / 17), ([1, 4], 4 / 5), ([4], 1.0), ([1, 4, 4], 1 / 1.5)]
+)
+def test_lazy_phases_correct_the_step_size(every, ratio):
+    assert lazy_ratio([phase(k) for k in every]) == pytest.approx(ratio)
+
+
+def test_lazy_correction_reaches_lr_and_betas():
+    optimizer = make_optimizer([nn.Parameter(torch.ones(1))], Optimizer(lr=0.1, betas=(0.0, 0.99)), 16 / 17)
+    group = optimizer.param_groups[0]
+    assert group["lr"] == pytest.approx(0.1 * 16 / 17)
+    assert group["betas"] == (0.0, pytest.approx(0.99 ** (16 / 17)))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "images", "factor"),
+    [
+        ("constant", 999, 1.0),
+        ("linear", 0, 1.0),
+        ("linear", 200, 1.0),
+        ("linear", 600, 0.5),
+        ("linear", 1000, 0.0),
+        ("linear", 5000, 0.0),
+        ("cosine", 200, 1.0),
+        ("cosine", 600, 0.5),
+        ("cosine", 1000, 0.0),
+    ],
+)
+def test_schedules_count_images(schedule, images, factor):
+    options = Optimizer(lr=2.0, schedule=schedule, decay_start_images=200)
+    assert learning_rate(options, images, 1000) == pytest.approx(2.0 * factor)
+
+
+def test_schedule_images_overrides_the_length_of_the_run():
+    assert learning_rate(Optimizer(lr=1.0, schedule="linear", schedule_images=100), 50, 1000) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("adam", lambda p: torch.optim.Adam(p, 0.1, (0.5, 0.999))),
+        ("sgd", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)),
+        ("rmsprop", lambda p: torch.optim.RMSprop(p, 0.1, alpha=0.99)),
+    ],
+)
+def test_optimisers_step_as_torch_does(name, reference):
+    momentum = 0.9 if name == "sgd" else 0.0
+    ours, theirs = nn.Parameter(torch.tensor([1.0, -2.0])), nn.Parameter(torch.tensor([1.0, -2.0]))
+    options = Optimizer(name=name, lr=0.1, momentum=momentum)
+    optimizers = [(ours, make_optimizer([ours], options)), (theirs, reference([theirs]))]
+    for _ in range(5):
+        for parameter, optimizer in optimizers:
+            optimizer.zero_grad()
+            (parameter**3).sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_players_own_table_comes_before_its_family_and_the_common_options(small):
+    recipe = small(optimizer={"lr": 1e-3, "G": {"lr": 2e-3}, "G_ab": {"lr": 3e-3}})
+    assert options_for(recipe, ("G_ab",)).lr == 3e-3
+    assert options_for(recipe, ("G_ba",)).lr == 2e-3
+    assert options_for(recipe, ("D",)).lr == 1e-3

@@ -1,0 +1,164 @@
+"""Every generator × discriminator × loss × penalty × tiny data set trains, or is refused with a reason; nothing else.
+
+The normal suite runs a covering design in which every three components of different kinds meet; `-m slow` runs all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import ganzoo
+from ganzoo.check import check
+from ganzoo.data import make_feed
+from ganzoo.recipe import Recipe
+from ganzoo.registry import registry
+from ganzoo.trainer import Trainer
+
+CPU = torch.device("cpu")
+NARROW = {"dcgan": {"width": 4}, "mlp": {"widths": [8, 8]}}
+"""Options that keep networks small; a plugin without an entry is used as it comes."""
+
+TINY = {
+    "gray28": {"name": "npz", "path": "gray28.npz"},
+    "colour32": {"name": "npz", "path": "colour32.npz"},
+    "odd30": {"name": "npz", "path": "odd30.npz"},
+    "gaussian": {"name": "gaussian"},
+    "ring": {"name": "ring"},
+}
+
+Combination = tuple[str, str, str, str, str]
+
+
+def axes() -> list[list[str]]:
+    return [
+        registry().names("generator"),
+        registry().names("discriminator"),
+        registry().names("loss"),
+        ["none", *registry().names("penalty")],
+        list(TINY),
+    ]
+
+
+def covering(levels: Sequence[Sequence[str]], strength: int, seed: int = 0) -> list[Combination]:
+    """A greedy covering design: every choice of `strength` levels of different axes stands in some row."""
+    rng = random.Random(seed)
+    columns = list(itertools.combinations(range(len(levels)), strength))
+    missing = {(c, values) for c in columns for values in itertools.product(*(levels[i] for i in c))}
+    rows = []
+    while missing:
+        column, values = min(missing, key=lambda item: (item[0], item[1]))
+        fixed = dict(zip(column, values, strict=True))
+        rows.append(max((_fill(levels, fixed, rng) for _ in range(12)), key=lambda row: len(_new(row, columns, missing))))
+        missing -= _new(rows[-1], columns, missing)
+    return rows
+
+
+def _fill(levels: Sequence[Sequence[str]], fixed: dict[int, str], rng: random.Random) -> Combination:
+    return tuple(fixed.get(i, rng.choice(list(options))) for i, options in enumerate(levels))  # type: ignore[return-value]
+
+
+def _new(row: Combination, columns: list[tuple[int, ...]], missing: set) -> set:
+    return {(c, tuple(row[i] for i in c)) for c in columns} & missing
+
+
+@cache
+def tiny_data() -> Path:
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp())
+    rng = np.random.default_rng(0)
+    for name, shape in (("gray28", (28, 28, 1)), ("colour32", (32, 32, 3)), ("odd30", (30, 30, 3))):
+        np.savez(
+            folder / f"{name}.npz", images=rng.integers(0, 256, (12, *shape), dtype=np.uint8), labels=np.arange(12) % 3
+        )
+    return folder
+
+
+def recipe_of(combination: Combination) -> Recipe:
+    generator, discriminator, loss, penalty, data = combination
+    where = dict(TINY[data])
+    if "path" in where:
+        where["path"] = str(tiny_data() / where["path"])
+    return Recipe.from_dict(
+        {
+            "name": "product",
+            "data": where,
+            "generator": {"name": generator, **NARROW.get(generator, {})},
+            "discriminator": {"name": discriminator, **NARROW.get(discriminator, {})},
+            "loss": {"name": loss},
+            "penalty": {} if penalty == "none" else {penalty: {}},
+            "images": 12,
+            "batch": 4,
+            "optimizer": {"lr": 1e-4},
+        }
+    )
+
+
+def trains_or_is_refused(combination: Combination) -> str:
+    recipe = recipe_of(combination)
+    try:
+        game = check(recipe, registry())
+    except ganzoo.Incompatible as refusal:
+        assert refusal.problems and all(len(problem.split()) > 4 for problem in refusal.problems), combination
+        return "refused"
+    feed = make_feed(game.dataset.load(), game.spec, recipe.batch, recipe.seed, CPU)
+    trainer = Trainer(game, feed, CPU)
+    for _ in range(3):
+        trainer.iterate()
+    assert trainer.values(), combination
+    trainer.state_dict()  # raises if any weight is not finite
+    return "trained"
+
+
+def test_the_covering_design_covers_every_three():
+    rows = covering([["a", "b"], ["c", "d", "e"], ["f", "g"], ["h", "i"]], 3)
+    for columns in itertools.combinations(range(4), 3):
+        met = {tuple(row[i] for i in columns) for row in rows}
+        assert len(met) == [2, 3, 2, 2][columns[0]] * [2, 3, 2, 2][columns[1]] * [2, 3, 2, 2][columns[2]]
+    assert len(rows) < 2 * 3 * 2 * 2
+
+
+def _chunks(rows: Sequence[Combination], size: int) -> Iterator[Sequence[Combination]]:
+    return (rows[i : i + size] for i in range(0, len(rows), size))
+
+
+@pytest.mark.parametrize("rows", list(_chunks(covering(axes(), 3), 40)), ids=lambda rows: "-".join(rows[0]))
+def test_every_three_components_train_together_or_are_refused(rows):
+    for combination in rows:
+        assert trains_or_is_refused(combination) in ("trained", "refused")
+
+
+@pytest.mark.parametrize(
+    ("combination", "expected"),
+    [
+        (("dcgan", "dcgan", "hinge", "r1", "colour32"), "trained"),
+        (("mlp", "mlp", "wasserstein", "gradient-penalty", "odd30"), "trained"),
+        (("mlp", "dcgan", "relativistic", "none", "gray28"), "trained"),
+        (("gaussian", "gaussian", "non-saturating", "none", "gaussian"), "trained"),
+        (("mlp", "mlp", "least-squares", "r2", "ring"), "trained"),
+        (("dcgan", "dcgan", "wasserstein", "gradient-penalty", "colour32"), "refused"),
+        (("dcgan", "mlp", "hinge", "none", "odd30"), "refused"),
+        (("gaussian", "gaussian", "non-saturating", "r1", "gaussian"), "refused"),
+        (("gaussian", "mlp", "minimax", "none", "gray28"), "refused"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
+)
+def test_what_should_train_trains_and_what_should_not_is_refused(combination, expected):
+    assert trains_or_is_refused(combination) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_the_whole_product_trains_or_is_refused():
+    outcomes = {row: trains_or_is_refused(row) for row in itertools.product(*axes())}
+    counts = {outcome: sum(o == outcome for o in outcomes.values()) for outcome in ("trained", "refused")}
+    print(counts)
+    assert counts["trained"] > 100 and counts["refused"] > 100
