@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import ganzoo
 import ganzoo_gaussian
 from ganzoo_gaussian.recipes import ARTICLE, GAUSSIAN
 
@@ -56,13 +57,22 @@ def test_listing_components_and_recipes_imports_no_torch():
 
 @pytest.mark.parametrize("recipe", [ARTICLE, GAUSSIAN])
 def test_recipe_plays_the_articles_game(recipe):
-    assert recipe["batch"] == 500
     assert recipe["loss"]["name"] == "non-saturating"
     assert {recipe[part]["name"] for part in ("data", "generator", "discriminator")} == {"gaussian"}
 
 
 def test_article_counts_the_images_of_its_rounds():
     rounds, updates = 5_000, 20
+    assert ARTICLE["batch"] == 500
     assert ARTICLE["images"] == rounds * updates * ARTICLE["batch"]
     assert ARTICLE["loss"] == {"name": "non-saturating", "n_critic": updates, "n_generator": updates}
     assert ARTICLE["optimizer"] == {"name": "sgd", "lr": 1e-3, "momentum": 0.9}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_every_seed_of_the_default_recipe_lands_on_the_bell_curve(seed, tmp_path):
+    model = ganzoo.train("gaussian", seed=seed, out=tmp_path, device="cpu", progress=False).model()
+    sample = model.sample(10_000, seed=0)
+    assert abs(sample.mean().item() - 4) < 0.15
+    assert abs(sample.std().item() - 1.25) < 0.2

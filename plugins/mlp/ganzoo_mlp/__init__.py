@@ -39,7 +39,7 @@ _COMPONENTS = [
         "recipe",
         "mlp",
         f"{_RECIPES}:MLP",
-        "MNIST digits by a fully connected GAN: LeakyReLU, tanh, label smoothing, Adam",
+        "A fully connected GAN with the usual tips: LeakyReLU, tanh, label smoothing, Adam",
         _GOODFELLOW,
         "G 1.5 M, D 534 k parameters at 1x28x28",
     ),

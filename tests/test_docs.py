@@ -1,0 +1,143 @@
+"""The documentation is run, not only read."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from fakes import fake_plugin
+
+import ganzoo
+from ganzoo import cli
+from ganzoo.check import check
+from ganzoo.data import make_feed
+from ganzoo.recipe import Recipe
+from ganzoo.registry import Registry
+from ganzoo.trainer import Trainer
+
+ROOT = Path(__file__).parents[1]
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def documented(monkeypatch) -> Registry:
+    """The parts that docs/plugins.md builds, registered beside the bundled ones."""
+    module = ModuleType("documented")
+    for block in blocks(ROOT / "docs" / "plugins.md", "python"):
+        exec(compile(block, "docs/plugins.md", "exec"), module.__dict__)
+    monkeypatch.setitem(sys.modules, "documented", module)
+    names = {
+        "loss": ("energy", "Energy"),
+        "penalty": ("drift", "LogitDrift"),
+        "generator": ("linear", "LinearGenerator"),
+        "discriminator": ("linear", "LinearDiscriminator"),
+        "dataset": ("spiral", "Spiral"),
+        "callback": ("print", "PrintEveryRow"),
+        "recipe": ("spiral", "SPIRAL"),
+    }
+    parts = [ganzoo.Component(kind, name, f"documented:{cls}", "x") for kind, (name, cls) in names.items()]
+    return Registry([*entry_points(group="ganzoo"), fake_plugin("documented", "documented", parts)])
+
+
+def train(tree: dict, registry: Registry, callbacks: bool = False) -> Trainer:
+    recipe = Recipe.from_dict({"name": "documented", **tree, "batch": 8})
+    game = check(recipe, registry)
+    feed = make_feed(game.dataset.load(), game.spec, recipe.batch, recipe.seed, torch.device("cpu"))
+    trainer = Trainer(game, feed, torch.device("cpu"), callbacks=list(game.callbacks.values()))
+    for _ in range(2):
+        trainer.iterate()
+    trainer.log_values()
+    return trainer
+
+
+def test_the_documented_plugin_trains_with_itself_and_with_bundled_parts(documented, capsys):
+    linear = {"generator": {"name": "linear"}, "discriminator": {"name": "linear"}, "images": 100}
+    own = train(
+        {**linear, "data": {"name": "spiral"}, "loss": {"name": "energy"}, "penalty": {"drift": {"every": 2}},
+         "callbacks": {"print": {"prefix": "row"}}},
+        documented,
+    )  # fmt: skip
+    assert [phase.name for phase in own.phases] == ["D", "D/drift", "G"]
+    assert "row 16 {" in capsys.readouterr().out
+    train({**linear, "data": {"name": "fashion-mini"}, "loss": {"name": "hinge"}}, documented)
+    train(dict(documented.load("recipe", "spiral")), documented)
+
+
+def test_the_documented_hook_is_read():
+    module = ModuleType("energy")
+    exec(blocks(ROOT / "docs" / "plugins.md", "python")[0], module.__dict__)
+    (component,) = module.ganzoo_components()
+    assert component.name == "energy"
+
+
+def readme_commands() -> list[str]:
+    lines = "\n".join(blocks(ROOT / "README.md", "sh")).replace("\\\n", " ").splitlines()
+    commands = [part.strip() for line in lines for part in line.split("#")[0].split("&&")]
+    return list(dict.fromkeys(command for command in commands if command.startswith("ganzoo ")))
+
+
+def test_the_readme_has_commands_to_run():
+    assert "ganzoo train dcgan" in readme_commands()
+
+
+ONLINE = ("cifar10", "folder:", "user/", "--penalty gradient-penalty")
+
+
+def test_the_readmes_commands_run(capsys):
+    """In order, as a reader would; runs are shortened, and what needs files or a network is only checked."""
+    for command in readme_commands():
+        words = shlex.split(command)[1:]
+        if words[0] == "train":
+            words += ["--images", "32", "--batch", "16", "--device", "cpu"]
+            if any(word in command for word in ONLINE):
+                words[0] = "check"
+        if "folder:" in command:
+            words = [word for word in words if not word.startswith("folder:")]
+            words[words.index("--data") : words.index("--data") + 1] = ["--data", "fashion-mini"]
+        if "user/" in command:
+            context = cli.cli.get_command(None, words[0]).make_context(words[0], words[1:])
+            assert context.params
+            continue
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words)
+        assert not ended.value.code, (command, capsys.readouterr().err)
+
+
+def test_ci_runs_the_readmes_test_command():
+    script = (ROOT / ".ci" / "run").read_text()
+    tests = [line for line in "\n".join(blocks(ROOT / "README.md", "sh")).splitlines() if "pytest" in line]
+    assert len(tests) == 1
+    install, run = (part.strip() for part in tests[0].split("&&")[-2:])
+    assert run in script
+    assert install.replace("-e", "--editable").replace("pip install", "pip install --quiet") in script
+
+
+def test_the_readmes_table_names_only_what_is_there():
+    table = (ROOT / "README.md").read_text().split("## What is in the zoo")[1].split("\n## ")[0]
+    names = set(re.findall(r"`([a-z0-9-]+)`", table))
+    known = {one.component.name for one in Registry().all()}
+    assert names and names <= known, names - known
+
+
+def test_the_readmes_links_and_pictures_exist():
+    text = (ROOT / "README.md").read_text()
+    for link in re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r'src="([^"]+)"', text):
+        if not link.startswith("http"):
+            assert (ROOT / link).exists(), link
+
+
+def test_the_project_speaks_of_itself_only():
+    words = re.compile(r"/work/|/shared/|\bissue \d|this session|pypi\.org|pythonhosted", re.IGNORECASE)
+    folders = [ROOT / name for name in ("ganzoo", "plugins", "docs", "model_cards", "benchmarks")]
+    files = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "pyproject.toml"]
+    files += [path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".md", ".toml")]
+    assert [str(path) for path in files if words.search(path.read_text())] == []
