@@ -29,13 +29,12 @@ def call(capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["list"], ["show", "dcgan"], ["show", "gaussian"], ["plugins"], ["train", "--help"], ["list", "loss", "--json"]],
-    ids=" ".join,
+    ["--help", "list", "show dcgan", "show gaussian", "plugins", "train --help", "list loss --json"],
 )
 def test_looking_around_imports_no_torch(arguments):
     script = (
         "import sys; from ganzoo import cli\n"
-        f"try: cli.main({arguments!r})\nexcept SystemExit as end: assert not end.code, end.code\n"
+        f"try: cli.main({arguments.split()!r})\nexcept SystemExit as end: assert not end.code, end.code\n"
         "heavy = {'torch', 'torchvision', 'numpy', 'PIL', 'matplotlib', 'huggingface_hub'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

@@ -92,7 +92,8 @@ def test_merge_overlays_without_changing_its_arguments():
 
 
 def test_differences_name_every_leaf():
-    assert differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "d": 4}) == ["a.b: 1 -> 3", "c: 2 -> absent", "d: absent -> 4"]
+    found = differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "d": 4})
+    assert found == ["a.b: 1 -> 3", "c: 2 -> absent", "d: absent -> 4"]
 
 
 def test_another_part_starts_from_its_own_defaults():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -61,7 +62,7 @@ def test_previews_come_before_training_at_the_interval_and_at_the_end(small):
 def test_previews_grow_apart_by_default(small):
     run = train(small(images=2000, previews={"every": 0, "first": 100}, checkpoints={"every": 5000}))
     images = [int(p.stem) for p in sorted((run.folder / "samples").glob("*.png"))]
-    steps = [b - a for a, b in zip(images[:-1], images[1:-1], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(images[:-1])]
     assert steps == sorted(steps) and steps[-1] > 2 * steps[0] > 0
 
 
@@ -109,8 +110,13 @@ def test_restart_begins_anew_and_touches_nothing_else(small):
     (run.folder / "notes.txt").write_text("mine")
     train(small(seed=3), restart=True)
     assert (run.folder / "notes.txt").read_text() == "mine"
-    assert 'seed = 3' in (run.folder / "recipe.toml").read_text()
+    assert "seed = 3" in (run.folder / "recipe.toml").read_text()
     assert final(run.folder) == final(train(small(seed=3), "fresh").folder)
+
+
+def test_a_finished_recipe_takes_no_further_changes(small):
+    with pytest.raises(ganzoo.RecipeError, match="put seed into it"):
+        train(small(), seed=3)
 
 
 def test_only_so_many_checkpoints_are_kept(small):
@@ -160,7 +166,10 @@ def test_a_loss_that_becomes_nan_stops_the_run_and_keeps_the_last_good_checkpoin
 def test_a_folder_in_use_is_refused(small):
     from ganzoo.runfolder import locked
 
-    script = "import pathlib, time; from ganzoo.runfolder import locked\nwith locked(pathlib.Path('run')): print('in', flush=True); time.sleep(60)"
+    script = (
+        "import pathlib, time; from ganzoo.runfolder import locked\n"
+        "with locked(pathlib.Path('run')): print('in', flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "in\n"
         with pytest.raises(ganzoo.RunError, match="in use by another ganzoo process"), locked(Path("run")):

@@ -50,6 +50,7 @@ DCGAN_MNIST: dict[str, Any] = {
 }
 """The Keras-style DCGAN for MNIST; betas and eps are Keras' defaults for Adam.
 
-50 epochs: 500,000 images of the embedded clothes; of MNIST `--data mnist --images 3M`.  G costs 51.7 and D 10.3 million multiply-adds a picture, an iteration
-4 G + 8 D = 289 million or 0.58 GFLOP an image: hours on a CPU, minutes on a GPU.
+50 epochs: 500,000 images of the embedded clothes, and of MNIST `--data mnist --images 3M`.  G costs 51.7 and D 10.3
+million multiply-adds a picture, an iteration 4 G + 8 D = 289 million or 0.58 GFLOP an image: the better part of an hour
+on two CPU cores, minutes on a GPU.
 """

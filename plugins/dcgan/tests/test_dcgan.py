@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ganzoo_dcgan.dcgan import DCGANDiscriminator, DCGANGenerator, ladder
 from torch import nn
 
 import ganzoo
+from ganzoo_dcgan.dcgan import DCGANDiscriminator, DCGANGenerator, ladder
 
 GRAY_28 = ganzoo.Sample((1, 28, 28))
 COLOUR_64 = ganzoo.Sample((3, 64, 64))

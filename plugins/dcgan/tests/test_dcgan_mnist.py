@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ganzoo_dcgan.dcgan_mnist import KerasDiscriminator, KerasGenerator
 from torch import nn
 from torch.nn import functional
 
 import ganzoo
+from ganzoo_dcgan.dcgan_mnist import KerasDiscriminator, KerasGenerator
 
 GRAY_28 = ganzoo.Sample((1, 28, 28))
 ZEROS = torch.zeros(2, dtype=torch.int64)

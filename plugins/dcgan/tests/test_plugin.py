@@ -7,12 +7,12 @@ import re
 import subprocess
 import sys
 
-import ganzoo_dcgan
 import pytest
 import torch
-from ganzoo_dcgan import recipes
 
 import ganzoo
+import ganzoo_dcgan
+from ganzoo_dcgan import recipes
 
 COMPONENTS = ganzoo_dcgan.ganzoo_components()
 NETWORKS = {(one.kind, one.name): one.target for one in COMPONENTS if one.kind != "recipe"}

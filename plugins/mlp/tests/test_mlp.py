@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from ganzoo_mlp.mlp import MLPDiscriminator, MLPGenerator
 from torch import nn
 from torch.nn import functional
 
 import ganzoo
+from ganzoo_mlp.mlp import MLPDiscriminator, MLPGenerator
 
 GRAY_28 = ganzoo.Sample((1, 28, 28))
 PLANE = ganzoo.Sample((2,), low=-math.inf, high=math.inf)

@@ -7,12 +7,12 @@ import re
 import subprocess
 import sys
 
-import ganzoo_mlp
 import pytest
 import torch
-from ganzoo_mlp import recipes
 
 import ganzoo
+import ganzoo_mlp
+from ganzoo_mlp import recipes
 
 COMPONENTS = ganzoo_mlp.ganzoo_components()
 NETWORKS = {(one.kind, one.name): one.target for one in COMPONENTS if one.kind != "recipe"}
