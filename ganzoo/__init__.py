@@ -13,6 +13,7 @@ from .errors import (
     DataError,
     Diverged,
     GanzooError,
+    HubError,
     Incompatible,
     ModelError,
     PluginError,
@@ -27,6 +28,7 @@ from .specs import ANY_FIELD, DataSpec, Sample
 if TYPE_CHECKING:
     from .api import Run, load, train
     from .api import names as list
+    from .hubrepository import HubRepository
     from .interfaces import (
         AdversarialLoss,
         Augmentation,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         Density,
         Discriminator,
         Drawn,
+        FeatureExtractor,
         Generator,
         Loss,
         Penalty,
@@ -53,9 +56,10 @@ _LAZY = {
     **dict.fromkeys(["Run", "load", "train"], ".api"),
     **dict.fromkeys(
         ["AdversarialLoss", "Augmentation", "Batch", "Callback", "Dataset", "Density", "Discriminator", "Drawn",
-         "Generator", "Loss", "Penalty", "Phase", "Role", "Stream", "Table"],
+         "FeatureExtractor", "Generator", "Loss", "Penalty", "Phase", "Role", "Stream", "Table"],
         ".interfaces",
     ),
+    "HubRepository": ".hubrepository",
     "Model": ".model",
     "Turn": ".turn",
 }  # fmt: skip
@@ -86,8 +90,11 @@ __all__ = [
     "Discriminator",
     "Diverged",
     "Drawn",
+    "FeatureExtractor",
     "GanzooError",
     "Generator",
+    "HubError",
+    "HubRepository",
     "Incompatible",
     "Loss",
     "Model",

@@ -7,7 +7,7 @@ import logging
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,9 +23,12 @@ from .check import check
 from .config import CONFIG
 from .data import make_feed
 from .device import pick_device, pick_precision, set_deterministic
-from .errors import Diverged, ModelError, RecipeError
+from .errors import Diverged, RecipeError
+from .files import write_atomically
+from .hub import model_folder
 from .interfaces import Callback
-from .model import Model, load_model
+from .model import Model
+from .modelfolder import load_model
 from .plan import Request, resolve
 from .recipe import Recipe
 from .registry import registry
@@ -75,6 +78,8 @@ def train(
     Raises `Incompatible` with every reason why the parts do not fit, `RunError` for a folder that holds another
     run, `Diverged` when a loss is no longer finite; all are `GanzooError`.
     """
+    if isinstance(recipe, Recipe) and changes:
+        raise RecipeError(f"a Recipe is trained as it is: put {', '.join(changes)} into it, or give its name")
     request = Request(**changes)
     found = recipe if isinstance(recipe, Recipe) else resolve(recipe, request, registry())
     folder = Path(out) if out else default_folder(found, request)
@@ -98,24 +103,25 @@ def _train(
     state = checkpoint.load(last) if last else None
     samples = game.dataset.load()
     feed = make_feed(samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers)
-    checkpoint.write_atomically(folder / RECIPE, recipe.dump().encode())
+    write_atomically(folder / RECIPE, recipe.dump().encode())
     writer = CheckpointWriter(recipe.checkpoints, _seconds(folder))
     stack: list[Callback] = [*game.callbacks.values(), *extra]
     if recipe.ema.half_life_images:
         stack.append(MovingAverage(recipe.ema))
     stack += [MetricsWriter(recipe.metrics.every), PreviewWriter(recipe.previews), writer]
-    bar = Progress()
-    trainer = Trainer(game, feed, device, precision, [*stack, bar] if progress else stack, folder)
+    if progress:
+        stack.append(Progress())
+    trainer = Trainer(game, feed, device, precision, stack, folder)
     if state:
         trainer.load_state_dict(state)
         log.info("resuming %s at %s images", folder, f"{trainer.images:,}")
     try:
-        with stopping(trainer):
+        with ExitStack() as closing, stopping(trainer):
+            for callback in trainer.callbacks:
+                closing.callback(callback.close)
             trainer.run()
     except Diverged as error:
         raise Diverged(f"{error}; {_advice(folder)}") from error
-    finally:
-        bar.close()
     if not trainer.stop_requested:
         writer.save_model(trainer)
     return Run(folder, trainer.images, trainer.stop_requested)
@@ -161,17 +167,13 @@ def load(
 ) -> Model:
     """Load a trained model.
 
-    model: a run folder or a model folder.  revision, token: for models on the Hub.
-    device: where it computes, by default the CPU. Raises `ModelError`.
+    model: a run folder, a model folder, or a model on the Hub: "user/name" or "user/name@revision".
+    revision, token: for the Hub; the token is by default that of `hf auth login` or `HF_TOKEN`.
+    device: where it computes, by default the CPU.
+    Raises `ModelError` for a model that is not exactly what it should be, `HubError` for one that cannot be had.
     """
     place = device if isinstance(device, torch.device) else pick_device(device or "cpu")
-    folder = Path(model)
-    for candidate in (folder / "model", folder):
-        if (candidate / CONFIG).exists():
-            return load_model(candidate, place)
-    if folder.is_dir():
-        raise ModelError(f"{model} holds no model: neither {CONFIG} nor model/{CONFIG} is there")
-    raise ModelError(f"there is no model '{model}': give a run folder or a model folder")
+    return load_model(model_folder(model, revision, token), place)
 
 
 def names(kind: str | None = None) -> dict[str, list[str]] | list[str]:

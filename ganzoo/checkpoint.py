@@ -5,9 +5,7 @@ A kill at any instant leaves the last whole checkpoint; a damaged one is told fr
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .errors import CheckpointError
+from .files import file_hash, flush
 
 FORMAT = 1
 TENSORS, STATE = "state.safetensors", "state.json"
@@ -39,11 +38,11 @@ def save(folder: Path, tree: Mapping[str, Any]) -> None:
     state = {"format": FORMAT, "sha256": file_hash(beside / TENSORS), "values": values}
     (beside / STATE).write_text(json.dumps(state))
     for path in (beside / TENSORS, beside / STATE, beside):
-        _flush(path)
+        flush(path)
     if folder.exists():
         shutil.rmtree(folder)
     beside.rename(folder)
-    _flush(folder.parent)
+    flush(folder.parent)
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -71,31 +70,6 @@ def prune(folder: Path, keep: int) -> None:
     """Remove all but the newest `keep` checkpoints, and what a kill left half written."""
     for path in [*checkpoints(folder)[:-keep], *folder.glob(".*.partial")]:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file's content, whole or not at all."""
-    beside = path.with_name(f".{path.name}.partial")
-    beside.write_bytes(data)
-    _flush(beside)
-    beside.replace(path)
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Make sure that a file's content, or a folder's names, are on the disk."""
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _split(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

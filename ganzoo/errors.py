@@ -54,6 +54,10 @@ class ModelError(GanzooError):
     """A model folder that cannot be loaded."""
 
 
+class HubError(GanzooError):
+    """The Hugging Face Hub refused, failed, cannot be reached, or sent something else than it states."""
+
+
 class PluginError(GanzooError):
     """A plugin that is broken, or two that claim the same name."""
 
@@ -62,3 +66,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the nearest known name, or "" when none is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.55)
     return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def printable(text: str, limit: int = 120) -> str:
+    """Text from strangers as it may stand in a message: one line, no control characters, not too long.
+
+    A hostile file could otherwise write escape sequences into the reader's terminal.
+    """
+    shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text[:limit])
+    return shown + "…" * (len(text) > limit)

@@ -135,7 +135,9 @@ class Recipe:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
         """Read the nested mapping of a recipe file. Raises `RecipeError` naming every key that is wrong."""
-        tree = {key: _count(value) if key in ("images", "batch", "seed") else value for key, value in _plain(data).items()}
+        tree = {
+            key: _count(value) if key in ("images", "batch", "seed") else value for key, value in _plain(data).items()
+        }
         for part in _PARTS:
             if isinstance(tree.get(part), Mapping):
                 options = dict(tree[part])

@@ -12,12 +12,14 @@ import ganzoo
 class FakePoint:
     """An entry point of a distribution that is not installed."""
 
-    def __init__(self, name: str, distribution: str, module: ModuleType | Exception) -> None:
+    def __init__(
+        self, name: str, distribution: str, module: ModuleType | BaseException, requires: list[str] | None = None
+    ) -> None:
         self.name, self.value, self._module = name, f"module_of_{name}", module
-        self.dist = type("Dist", (), {"name": distribution, "version": "1.0"})()
+        self.dist = type("Dist", (), {"name": distribution, "version": "1.0", "requires": requires})()
 
     def load(self) -> ModuleType:
-        if isinstance(self._module, Exception):
+        if isinstance(self._module, BaseException):
             raise self._module
         return self._module
 

@@ -22,9 +22,7 @@ def read_picture(index: int) -> dict[str, torch.Tensor]:
 
 FEEDS = {
     "table": lambda: make_feed(Table({"image": pictures(10)}, torch.arange(10) % 3, flip=True), PICTURE, 4, 7, CPU),
-    "drawn": lambda: make_feed(
-        Drawn(lambda n, g: ({"value": torch.randn(n, 1, generator=g)}, None)), VALUE, 4, 7, CPU
-    ),
+    "drawn": lambda: make_feed(Drawn(lambda n, g: ({"value": torch.randn(n, 1, generator=g)}, None)), VALUE, 4, 7, CPU),
     "stream": lambda: make_feed(Stream(10, read_picture, torch.arange(10) % 3, flip=True), PICTURE, 4, 7, CPU),
 }
 

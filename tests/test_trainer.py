@@ -28,9 +28,7 @@ def test_a_round_equals_the_loop_one_would_write_by_hand(small):
     recipe = small()
     trainer = make(recipe)
     G, D = (torch.nn.Module.train(make(recipe).players[name]) for name in "GD")
-    d_step, g_step = (
-        torch.optim.Adam(player.parameters(), 1e-3, (0.5, 0.999), fused=True) for player in (D, G)
-    )
+    d_step, g_step = (torch.optim.Adam(player.parameters(), 1e-3, (0.5, 0.999), fused=True) for player in (D, G))
     feed = make(recipe).feed
     torch.manual_seed(recipe.seed)
     softplus = nn.functional.softplus

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import checkpoint
 from ..interfaces import Callback
-from ..model import save_model
+from ..modelfolder import save_model
 from ..recipe import Checkpoints
 from ..trainer import Trainer
 

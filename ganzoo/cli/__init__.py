@@ -6,19 +6,24 @@ import importlib
 import logging
 import os
 import sys
+import traceback
 from typing import Any, NoReturn
 
 import click
 
-from ..errors import GanzooError, did_you_mean
+from ..errors import GanzooError, PluginError, did_you_mean
 
-_COMMANDS = {
+COMMANDS = {
     "train": "train",
     "check": "train",
     "list": "catalogue",
     "show": "catalogue",
-    "plugins": "catalogue",
+    "plugins": "plugins",
     "sample": "sample",
+    "push": "hub",
+    "pull": "hub",
+    "search": "hub",
+    "card": "hub",
 }
 
 
@@ -28,18 +33,32 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         from ..registry import registry
 
-        return [*_COMMANDS, *registry().names("command")]
+        # a plugin's command cannot take the place of one of these: `ganzoo plugins` says so
+        return [*COMMANDS, *(name for name in registry().names("command") if name not in COMMANDS)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the rows of `--help`; a plugin's command is described by its summary, not imported."""
+        from ..registry import registry
+
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names))
+        summaries = {one.component.name: one.component.summary for one in registry().all("command")}
+        rows = []
+        for name in names:
+            command = self.get_command(ctx, name) if name in COMMANDS else None
+            rows.append((name, command.get_short_help_str(limit) if command else summaries[name]))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _COMMANDS:
-            module = importlib.import_module(f".{_COMMANDS[cmd_name]}", __name__)
+        if cmd_name in COMMANDS:
+            module = importlib.import_module(f".{COMMANDS[cmd_name]}", __name__)
             command: click.Command = module.COMMANDS[cmd_name]
             return command
         from ..registry import registry
 
         if cmd_name in registry().names("command"):
-            plugin_command: click.Command = registry().load("command", cmd_name)
-            return plugin_command
+            return _checked(cmd_name, registry().load("command", cmd_name))
         return None
 
     def resolve_command(
@@ -48,6 +67,19 @@ class _Commands(click.Group):
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             ctx.fail(f"there is no command '{args[0]}'{did_you_mean(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+
+def _checked(name: str, command: object) -> click.Command:
+    """Raise `PluginError` unless a plugin's command is one."""
+    if not isinstance(command, click.Command):
+        raise PluginError(f"command '{name}' is {command!r}: its target must be a click command")
+    return command
+
+
+def help_of(name: str, command: object) -> str:
+    """The help page of a plugin's command. Raises `PluginError` if it is no click command."""
+    checked = _checked(name, command)
+    return checked.get_help(click.Context(checked, info_name=f"ganzoo {name}"))
 
 
 @click.group(
@@ -61,6 +93,8 @@ class _Commands(click.Group):
 def cli(ctx: click.Context, debug: bool) -> None:
     """Train, compare and share generative adversarial networks: any generator, discriminator, loss and data."""
     ctx.obj = {"debug": debug}
+    if not debug:  # the Hub's client would report each retry; errors are told in one line
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("ganzoo").setLevel(logging.INFO)
@@ -82,7 +116,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except GanzooError as error:
         if debug:
-            raise
+            _print_traceback()
         for line in getattr(error, "problems", [str(error)]):
             click.echo(f"Error: {line}", err=True)
         sys.exit(error.exit_code)
@@ -93,7 +127,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(141)
     except OSError as error:
         if debug:
-            raise
+            _print_traceback()
         where = f" {error.filename}" if error.filename else ""
         click.echo(f"Error:{where} {error.strerror or error}", err=True)
         sys.exit(1)
+    except Exception:  # a bug: Python would print the traceback too, but with any token in its message
+        _print_traceback()
+        sys.exit(1)
+
+
+def _print_traceback() -> None:
+    """The current exception's traceback, as Python prints it, but without tokens."""
+    from ..hubclient import redact
+
+    click.echo(redact(traceback.format_exc()), err=True)

@@ -1,9 +1,8 @@
-"""`ganzoo list`, `ganzoo show` and `ganzoo plugins`: what is installed. None of them imports torch."""
+"""`ganzoo list` and `ganzoo show`: what is installed. Neither imports torch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,21 +12,7 @@ from ..errors import UnknownName, UsageError, did_you_mean
 from ..hookspecs import KINDS
 from ..registry import Registered, registry
 from ..source import describe
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if not console.is_terminal:  # a pipe has no width of its own: give every column the room it needs
-        console = Console(width=200)
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
+from .tables import table
 
 
 @click.command("list", epilog="Examples:\n\n  ganzoo list\n\n  ganzoo list loss --json")
@@ -44,7 +29,7 @@ def list_(kind: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_facts(one) for one in found], indent=2))
         return
-    _table(
+    table(
         ("kind", "name", "what it is", "from"),
         [(one.component.kind, one.component.name, one.component.summary, one.plugin.distribution) for one in found],
     )
@@ -62,13 +47,24 @@ def _warn_of_broken() -> None:
             click.echo(f"left out: {plugin.name} of {plugin.distribution}: {plugin.problem}", err=True)
 
 
-@click.command(epilog="Examples:\n\n  ganzoo show dcgan\n\n  ganzoo show r1 --json")
+@click.command(
+    epilog="Examples:\n\n  ganzoo show dcgan\n\n  ganzoo show r1 --json\n\n  ganzoo show alice/dcgan-fashion"
+)
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, as_json: bool) -> None:
-    """Show what NAME is: a component's options with defaults, paper and size, or a recipe's settings."""
+    """Show what NAME is: a component's options with defaults, paper and size, or a recipe's settings.
+
+    NAME may be a trained model too: a run folder, a model folder or user/name on the Hub, whose weights stay there.
+    """
     found = [one for one in registry().all() if one.component.name == name]
     if not found:
+        from . import modelpage
+
+        if modelpage.is_model(name):
+            facts = modelpage.facts(name)
+            click.echo(json.dumps(facts, indent=2) if as_json else modelpage.page(facts))
+            return
         names = [one.component.name for one in registry().all()]
         raise UnknownName(f"nothing is called '{name}'{did_you_mean(name, names) or '; `ganzoo list` shows all names'}")
     details = [_details(one) for one in found]
@@ -112,23 +108,4 @@ def _page(facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-@click.group(invoke_without_command=True, epilog="Examples:\n\n  ganzoo plugins\n\n  ganzoo plugins --json")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def plugins(ctx: click.Context, as_json: bool) -> None:
-    """List installed plugins: what each provides, and why a broken one was left out."""
-    if ctx.invoked_subcommand:
-        return
-    found = registry().plugins
-    if as_json:
-        click.echo(json.dumps([asdict(plugin) for plugin in found], indent=2))
-        return
-    rows = []
-    for plugin in found:
-        counts = {kind: sum(one.kind == kind for one in plugin.components) for kind in KINDS}
-        provides = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-        rows.append((plugin.name, plugin.distribution, plugin.version, provides, plugin.problem or "ok"))
-    _table(("plugin", "distribution", "version", "provides", "health"), rows)
-
-
-COMMANDS = {"list": list_, "show": show, "plugins": plugins}
+COMMANDS = {"list": list_, "show": show}

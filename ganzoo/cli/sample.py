@@ -26,7 +26,10 @@ from ..errors import UsageError
     help="A .png, .gif or .mp4 file, a .npy file for the numbers, or a folder for one picture a sample.",
 )  # fmt: skip
 def sample(model: str, count: int, out: str, interpolate: bool, device: str, **options: Any) -> None:
-    """Draw samples from MODEL, a run folder or a model folder, and print where they were written."""
+    """Draw samples from MODEL and print where they were written.
+
+    MODEL is a run folder, a model folder, or user/name[@revision] on the Hugging Face Hub.
+    """
     from ..api import load
 
     path = Path(out)

@@ -129,7 +129,10 @@ class _Cifar(Published):
 
 
 class Cifar10(_Cifar):
-    """CIFAR-10: 50,000 + 10,000 photographs, 32x32 in colour."""
+    """CIFAR-10: 50,000 + 10,000 photographs, 32x32 in colour.
+
+    split: train or test pictures.  root: folder of the files.  Other options: `View`.
+    """
 
     name = "cifar10"
     names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -141,7 +144,10 @@ class Cifar10(_Cifar):
 
 
 class Cifar100(_Cifar):
-    """CIFAR-100: 50,000 + 10,000 photographs, 32x32 in colour, by their 100 fine classes."""
+    """CIFAR-100: 50,000 + 10,000 photographs, 32x32 in colour, by their 100 fine classes.
+
+    split: train or test pictures.  root: folder of the files.  Other options: `View`.
+    """
 
     name = "cifar100"
     names = _CIFAR100_NAMES

@@ -121,7 +121,10 @@ class _Idx(Published):
 
 
 class Mnist(_Idx):
-    """MNIST: 60,000 + 10,000 handwritten digits, 28x28 gray."""
+    """MNIST: 60,000 + 10,000 handwritten digits, 28x28 gray.
+
+    split: train or test pictures.  root: folder of the files.  Other options: `View`.
+    """
 
     name = "mnist"
     licence = "CC-BY-SA-3.0"
@@ -132,7 +135,10 @@ class Mnist(_Idx):
 
 
 class FashionMnist(_Idx):
-    """Fashion-MNIST: 60,000 + 10,000 articles of clothing, 28x28 gray."""
+    """Fashion-MNIST: 60,000 + 10,000 articles of clothing, 28x28 gray.
+
+    split: train or test pictures.  root: folder of the files.  Other options: `View`.
+    """
 
     name = "fashion-mnist"
     licence = "MIT"
@@ -143,7 +149,10 @@ class FashionMnist(_Idx):
 
 
 class Kmnist(_Idx):
-    """Kuzushiji-MNIST: 60,000 + 10,000 cursive Japanese characters, 28x28 gray."""
+    """Kuzushiji-MNIST: 60,000 + 10,000 cursive Japanese characters, 28x28 gray.
+
+    split: train or test pictures.  root: folder of the files.  Other options: `View`.
+    """
 
     name = "kmnist"
     licence = "CC-BY-SA-4.0"

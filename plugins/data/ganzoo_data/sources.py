@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -31,10 +32,7 @@ class Source(ABC):
 
     def pictures(self) -> list[str]:
         """Names with an extension that Pillow reads, ordered by folder and name; hidden files are left out."""
-        extensions = _extensions()
-        names = [name for name in self.names() if name[name.rfind(".") :].lower() in extensions]
-        visible = [name.split("/") for name in names]
-        return ["/".join(parts) for parts in sorted(visible) if not any(map(_hidden, parts))]
+        return pictures_among(self.names())
 
 
 class FolderSource(Source):
@@ -87,6 +85,13 @@ def open_source(path: Path) -> Source:
     if not zipfile.is_zipfile(path):
         raise ganzoo.DataError(f"{path} is neither a folder nor a .zip of pictures")
     return ZipSource(path)
+
+
+def pictures_among(names: Iterable[str]) -> list[str]:
+    """Names with an extension that Pillow reads, ordered by folder and name; hidden files are left out."""
+    extensions = _extensions()
+    pictures = [name.split("/") for name in names if name[name.rfind(".") :].lower() in extensions]
+    return ["/".join(parts) for parts in sorted(pictures) if not any(map(_hidden, parts))]
 
 
 def _hidden(part: str) -> bool:

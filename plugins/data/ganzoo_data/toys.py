@@ -35,7 +35,10 @@ class _Toy(ganzoo.Dataset):
 
 
 class Gaussian(_Toy):
-    """The normal distribution N(mean, std²) on the line."""
+    """The normal distribution N(mean, std²) on the line.
+
+    mean: its middle.  std: its standard deviation, above 0.
+    """
 
     axes = 1
 

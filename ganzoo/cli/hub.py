@@ -1,0 +1,124 @@
+"""`ganzoo push`, `pull`, `search` and `card`: models on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+
+
+@click.command(
+    epilog="Examples:\n\n  ganzoo push runs/dcgan-seed0 alice/dcgan-fashion --tag v1\n\n"
+    "  ganzoo push --space alice/dcgan-fashion"
+)
+@click.argument("model")
+@click.argument("repository", metavar="USER/NAME", required=False)
+@click.option("--private", is_flag=True, help="Make a new repository private.")
+@click.option("--revision", metavar="BRANCH", help="Branch to commit to, made if need be. [default: main]")
+@click.option("--tag", metavar="NAME", help="Tag to put on the commit.")
+@click.option("--message", metavar="TEXT", help="Message of the commit.")
+@click.option("--with-discriminator", is_flag=True, help="Add the discriminator, from the run's last checkpoint.")
+@click.option("--with-run", is_flag=True, help="Add the run's recipe, metrics and previews.")
+@click.option("--space", is_flag=True, help="Make a Space, a page that samples MODEL. [USER/NAME: that of MODEL]")
+def push(model: str, repository: str | None, space: bool, **options: Any) -> None:
+    """Publish MODEL as USER/NAME on the Hugging Face Hub: one commit of what changed. Prints the commit and its URL.
+
+    Log in once with `hf auth login`, or set HF_TOKEN. HF_ENDPOINT and HF_HOME are respected.
+    """
+    from ..publish import PushOptions
+    from ..publish import push as push_
+
+    if space:
+        from ..space import push_space
+
+        published = push_space(model, repository, PushOptions(**options))
+    elif repository is None:
+        raise UsageError("name the repository: ganzoo push MODEL USER/NAME")
+    else:
+        with _folder_of(model) as folder:
+            published = push_(folder, repository, PushOptions(**options))
+    if not published.changed:
+        click.echo("nothing had changed: no commit was made", err=True)
+    click.echo(f"{published.repo_id}@{published.oid}\n{published.url}")
+
+
+@contextmanager
+def _folder_of(model: str) -> Iterator[Path]:
+    """MODEL's folder; one on the Hub is brought here whole, with its card and pictures, to be copied."""
+    from ..hub import local_folder, model_folder
+    from ..hubclient import is_reference, parse_reference
+    from ..pull import pull
+
+    if local_folder(model) is not None or not is_reference(model):
+        yield model_folder(model)
+        return
+    with TemporaryDirectory(prefix="ganzoo-") as beside:
+        yield pull(parse_reference(model), Path(beside) / "model")
+
+
+@click.command(
+    epilog="Examples:\n\n  ganzoo pull alice/dcgan-fashion\n\n  ganzoo pull alice/dcgan-fashion@v1 --out old"
+)
+@click.argument("reference", metavar="USER/NAME[@REVISION]")
+@click.option("--out", metavar="DIR", type=click.Path(file_okay=False), help="Folder to make. [default: NAME]")
+def pull(reference: str, out: str | None) -> None:
+    """Bring a model from the Hugging Face Hub into a folder, verified and loadable. Prints the folder."""
+    from ..hubclient import parse_reference
+    from ..pull import pull as pull_
+
+    click.echo(str(pull_(parse_reference(reference), Path(out) if out else None)))
+
+
+@click.command(epilog="Examples:\n\n  ganzoo search\n\n  ganzoo search mnist --json")
+@click.argument("text", required=False)
+@click.option("--limit", metavar="COUNT", type=click.IntRange(min=1), default=50, help="Models to list at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def search(text: str | None, limit: int, as_json: bool) -> None:
+    """List models on the Hugging Face Hub that were made with ganzoo, those whose name holds TEXT."""
+    from ..pull import search as search_
+    from .tables import table
+
+    found = search_(text, limit)
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+        return
+    rows = [(one.repo_id, ", ".join(one.tags), str(one.downloads), str(one.likes), one.updated or "") for one in found]
+    table(("model", "tags", "downloads", "likes", "updated"), rows)
+
+
+@click.command(
+    epilog="Examples:\n\n  ganzoo card runs/dcgan-seed0\n\n"
+    "  ganzoo card model_cards/dcgan --license apache-2.0 --data-license mit"
+)
+@click.argument("model")
+@click.option("--license", "weights", metavar="ID", help="Licence of the weights, as the Hub names it: apache-2.0.")
+@click.option("--data-license", "data", metavar="ID", help="Licence of the training data: mit, cc-by-4.0.")
+@click.option("--credit", metavar="TEXT", help="Whom the data's licence asks to name.")
+def card(model: str, **licence: str | None) -> None:
+    """Write the card of MODEL, a run or model folder, and print its path. What you edited in it stays as it is."""
+    from dataclasses import replace
+
+    from ..card import CARD, write_card
+    from ..config import LicenceConfig, read_config, write_config
+    from ..hub import local_folder
+
+    folder = local_folder(model)
+    if folder is None:
+        raise UsageError(f"there is no model folder {model}: a card is written into a folder")
+    config = read_config(folder)
+    stated = {key: text for key, text in licence.items() if text}
+    if stated:
+        write_config(folder, replace(config, licence=LicenceConfig(**{**asdict(config.licence), **stated})))
+    write_card(folder, model)
+    click.echo(str(folder / CARD))
+
+
+COMMANDS = {"push": push, "pull": pull, "search": search, "card": card}

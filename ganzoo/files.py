@@ -1,0 +1,38 @@
+"""Files that are written whole or not at all, and their hashes. No torch here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file's content, whole or not at all."""
+    beside = path.with_name(f".{path.name}.partial")
+    beside.write_bytes(data)
+    flush(beside)
+    beside.replace(path)
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_hash(path: Path) -> str:
+    """The name that git gives a file's content, in hex; the Hub states it for files too small for a sha256."""
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Make sure that a file's content, or a folder's names, are on the disk."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,158 @@
+"""The client of the Hugging Face Hub: names of repositories, tokens that stay secret, errors in one line. No torch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import GanzooError, HubError, UsageError, printable
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_tokens: set[str] = set()
+
+
+class Unreachable(HubError):
+    """The Hub did not answer, or not sensibly: what lies in the cache may do instead."""
+
+
+class Missing(HubError):
+    """The Hub has no such repository or revision, or does not show it."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A repository on the Hub, and a branch, tag or commit of it; None is its main branch.
+
+    kind: "model", "dataset" or "space".
+    """
+
+    repo_id: str
+    revision: str | None = None
+    kind: str = "model"
+
+    def __str__(self) -> str:
+        return f"{self.repo_id}@{self.revision}" if self.revision else self.repo_id
+
+    @property
+    def is_pinned(self) -> bool:
+        """True if the revision is a commit, which never changes."""
+        return bool(self.revision and _COMMIT.fullmatch(self.revision))
+
+    def url(self, endpoint: str) -> str:
+        """The page of the repository."""
+        return f"{endpoint}/{'' if self.kind == 'model' else f'{self.kind}s/'}{self.repo_id}"
+
+
+def is_reference(text: str) -> bool:
+    """True if the text looks like "user/name" or "user/name@revision"."""
+    return _ID.fullmatch(text.partition("@")[0]) is not None
+
+
+def parse_reference(text: str, revision: str | None = None, kind: str = "model") -> Reference:
+    """Read "user/name" or "user/name@revision". Raises `UsageError` for anything else, or for two revisions."""
+    repo_id, at, stated = text.partition("@")
+    if not is_reference(text) or ".." in repo_id or "--" in repo_id:
+        raise UsageError(f"'{printable(text)}' is no name on the Hub: write user/name or user/name@revision")
+    if (at and not stated) or (stated and revision and stated != revision):
+        raise UsageError(f"'{printable(text)}' with revision {revision}: name one revision")
+    chosen = stated or revision
+    if chosen and (".." in chosen or not re.fullmatch(r"\w[\w./-]*", chosen, re.ASCII)):
+        raise UsageError(f"'{printable(chosen)}' is no revision: name a branch, tag or commit")
+    return Reference(repo_id, chosen, kind)
+
+
+def connect(token: str | None = None) -> HfApi:
+    """A client for `HF_ENDPOINT`. token: by default that of `hf auth login` or `HF_TOKEN`. Raises `UsageError`."""
+    from huggingface_hub import HfApi, get_token
+
+    from . import __version__
+
+    token = token or get_token()
+    if token is not None:
+        _tokens.add(token)
+        if not re.fullmatch(r"[\x21-\x7e]+", token):
+            # the HTTP client would quote the token in its complaint
+            raise UsageError("the token has characters that no token has: copy it again")
+    return HfApi(os.environ.get("HF_ENDPOINT"), token or False, library_name="ganzoo", library_version=__version__)
+
+
+def redact(text: str) -> str:
+    """The text without any token that this process has seen."""
+    for token in {*_tokens, os.environ.get("HF_TOKEN"), os.environ.get("HUGGING_FACE_HUB_TOKEN")}:
+        if token and token.strip():
+            text = text.replace(token.strip(), "hf_***")
+    return text
+
+
+@contextmanager
+def explained(api: HfApi, reference: Reference, failed: str) -> Iterator[None]:
+    """Turn what the client raises into one line that says what was asked, what was found and what to do.
+
+    failed: as "cannot be downloaded". Raises `HubError`; `Missing` and `Unreachable` are kinds of it.
+    """
+    from huggingface_hub import errors
+
+    # httpx or httpx2, whichever this version of huggingface_hub speaks
+    client: type[Exception] = next(one for one in errors.HfHubHTTPError.__mro__ if one.__name__ == "HTTPError")
+    try:
+        yield
+    except GanzooError:
+        raise
+    except (client, errors.EntryNotFoundError, OSError, RuntimeError, ValueError) as error:
+        raise _explain(api, reference, failed, error) from error
+
+
+def _explain(api: HfApi, reference: Reference, failed: str, error: BaseException) -> HubError:
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
+        error = error.__cause__
+    asked, page = str(reference), reference.url(api.endpoint)
+    match error:
+        case errors.GatedRepoError():
+            return HubError(f"{asked} is gated: ask for access on {page}, then log in with `hf auth login`")
+        case errors.RepositoryNotFoundError():
+            return Missing(
+                f"there is no {reference.kind} {reference.repo_id} on {api.endpoint}, or it is private: "
+                "check the name, or log in with `hf auth login`"
+            )
+        case errors.RevisionNotFoundError():
+            return Missing(f"{reference.repo_id} has no revision '{reference.revision}': {page} shows those there are")
+        case errors.HfHubHTTPError():
+            return _explain_status(asked, failed, error.response.status_code, _line(error))
+        case errors.OfflineModeIsEnabled():
+            return Unreachable(f"{asked} {failed}: HF_HUB_OFFLINE is set")
+        case errors.EntryNotFoundError():
+            return HubError(f"{asked} {failed}: {_line(error)}")
+        case OSError() | RuntimeError() | ValueError():
+            return HubError(f"{asked} {failed}: {_line(error)}; try again")
+    return Unreachable(f"{asked} {failed}: {api.endpoint} does not answer ({_line(error)}); try again")
+
+
+def _explain_status(asked: str, failed: str, status: int, line: str) -> HubError:
+    if status == 401:
+        return HubError(f"{asked} {failed}: the Hub knows no valid token of yours; log in with `hf auth login`")
+    if status == 403:
+        return HubError(f"{asked} {failed}: your token may not do that ({line})")
+    if status == 412:
+        return HubError(f"{asked} {failed}: somebody changed it meanwhile; look at what is new and do it again")
+    if status == 429 or status >= 500:
+        return Unreachable(f"{asked} {failed}: the Hub answers with error {status}; try again later")
+    return HubError(f"{asked} {failed}: {line}")
+
+
+def _line(error: BaseException) -> str:
+    """The telling line of an error's text, where a server's own message comes last, and that of its cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = printable(lines[-1], 300).rstrip(".") if lines else type(error).__name__
+    if isinstance(error, RuntimeError) and error.__cause__ is not None:
+        text += f" ({_line(error.__cause__)})"
+    return redact(text)

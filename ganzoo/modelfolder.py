@@ -1,0 +1,182 @@
+"""Model folders: `model.safetensors`, `config.json`, `README.md`, `samples.png`. The same on disk and on the Hub.
+
+Loading runs no code from the folder, unpickles nothing, and compares every tensor's name, shape and dtype with the
+file's header before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .blueprint import blueprint, left_on_meta
+from .build import checked_options
+from .card import write_card
+from .config import (
+    CONFIG,
+    FORMAT,
+    Config,
+    LicenceConfig,
+    PluginConfig,
+    SampleConfig,
+    as_samples,
+    read_config,
+    write_config,
+)
+from .errors import Incompatible, ModelError, PluginError, UnknownName, printable
+from .model import Model
+from .registry import Registry, registry
+from .weights import WEIGHTS, TensorHeader, read_header, refuse_other_weights
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+SAMPLES = "samples.png"
+_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+           "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
+           "BOOL": torch.bool}  # fmt: skip
+
+
+def save_model(run: Trainer, folder: Path, seconds: float) -> None:
+    """Write the run's sampler as a model folder. seconds: spent training."""
+    role = run.game.loss.roles[run.game.generator_role()]
+    target = run.game.spec.fields[run.game.spec.field(role.target)]
+    source = None if role.source is None else run.game.spec.fields[run.game.spec.field(role.source)]
+    plugin = registry().find("generator", run.recipe.generator.name).plugin
+    recipe = run.recipe.to_dict()
+    config = Config(
+        format=FORMAT,
+        generator=run.recipe.generator.name,
+        options={key: value for key, value in recipe["generator"].items() if key != "name"},
+        source=None if source is None else SampleConfig(**source.to_dict()),
+        target=SampleConfig(**target.to_dict()),
+        classes=run.game.spec.classes,
+        class_names=list(run.game.dataset.class_names),
+        plugin=PluginConfig(plugin.name, plugin.distribution, plugin.version),
+        recipe=recipe,
+        training=_training_facts(run, seconds),
+        licence=LicenceConfig(data=run.game.dataset.licence),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tensors(run.sampler().state_dict(), folder / WEIGHTS)
+    write_config(folder, config)
+    previews = sorted((run.folder / "samples").glob("[0-9]*.png"))
+    if previews:
+        shutil.copyfile(previews[-1], folder / SAMPLES)
+    write_card(folder, run.folder.name if run.folder.is_absolute() else str(run.folder))
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors as safetensors, whole or not at all; tensors that share memory are written one by one."""
+    alone = {
+        name: tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
+    beside = path.with_name(f".{path.name}.partial")
+    save_file(alone, beside, metadata={"format": "pt"})
+    beside.replace(path)
+
+
+def _training_facts(run: Trainer, seconds: float) -> dict[str, Any]:
+    from . import __version__
+
+    on_gpu = run.device.type == "cuda"
+    return {
+        "images": run.images,
+        "iterations": run.iteration,
+        "seconds": round(seconds, 1),
+        "seed": run.recipe.seed,
+        "weights": "moving average" if run.averages else "last",
+        "device": torch.cuda.get_device_name(run.device) if on_gpu else f"{run.device.type}, {os.cpu_count()} cores",
+        "precision": run.precision,
+        "ganzoo": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def load_model(folder: Path, device: torch.device, components: Registry | None = None) -> Model:
+    """Load a model folder onto a device. Raises `ModelError` for a folder that is not exactly what it should be."""
+    config = read_config(folder)
+    construct = constructor(config, components or registry())
+    weights = folder / WEIGHTS
+    refuse_other_weights(str(folder), [path.name for path in folder.iterdir()])
+    header = read_header(weights)
+    network = blueprint(construct, len(header), str(folder))
+    compare(weights, header, network.state_dict())
+    tensors = _read(weights, header, device)
+    network.load_state_dict(tensors, assign=True)
+    if left_on_meta(network):
+        # buffers that are not saved have values only if the constructor runs on a real device
+        with torch.random.fork_rng(devices=[]), torch.device(device):
+            network = construct()
+        network.load_state_dict(tensors)
+    return Model(network.eval().requires_grad_(False), config, folder)
+
+
+def constructor(config: Config, components: Registry) -> Any:
+    """A function that builds the network as configured. Raises `ModelError` if no installed plugin knows it."""
+    try:
+        cls = components.load("generator", config.generator)
+    except (UnknownName, PluginError) as error:
+        raise ModelError(
+            f"this model needs generator '{config.generator}' of plugin {config.plugin.name}; "
+            f"if you trust it: pip install {config.plugin.distribution} ({error})"
+        ) from error
+    try:
+        options = checked_options(cls, config.options, 3, f"generator {config.generator}")
+    except Incompatible as error:
+        raise ModelError(f"{CONFIG}: {printable('; '.join(error.problems), 300)}") from error
+    source, target = as_samples(config)
+
+    def construct() -> nn.Module:
+        network: nn.Module = cls(source, target, config.classes, **options)
+        return network
+
+    return construct
+
+
+def compare(weights: Path, header: Mapping[str, TensorHeader], plan: Mapping[str, Tensor]) -> None:
+    """Hold the file's header to the network's tensors. Raises `ModelError` naming the first that differs."""
+    missing, extra = sorted(plan.keys() - header.keys()), sorted(header.keys() - plan.keys())
+    for names, what in ((missing, "it lacks"), (extra, "it has the unknown")):
+        if names:
+            raise ModelError(f"{weights} does not fit the network: {what} {printable(names[0])}")
+    for name, tensor in plan.items():
+        found = header[name]
+        if found.shape != tuple(tensor.shape) or _DTYPES[found.dtype] != tensor.dtype:
+            raise ModelError(
+                f"{weights} does not fit the network: {name} is {found.shape} {found.dtype}, "
+                f"the network has {tuple(tensor.shape)} {tensor.dtype}"
+            )
+
+
+def _read(weights: Path, header: Mapping[str, TensorHeader], device: torch.device) -> dict[str, Tensor]:
+    """The file's tensors on the device. Raises `ModelError` if any value is NaN or infinite."""
+    tensors = {}
+    try:
+        with safe_open(weights, framework="pt", device=str(device)) as file:
+            for name in header:
+                # a copy: a tensor that lies in the file itself changes or crashes with it, and is not aligned, so
+                # that sums round otherwise than those of a network in memory
+                tensor = tensors[name] = file.get_tensor(name).clone()
+                # the extremes carry NaN and infinity along, in one pass and without another tensor
+                if tensor.is_floating_point() and tensor.numel() and not _finite(tensor):
+                    raise ModelError(f"{weights}: {printable(name)} has values that are not finite")
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{weights} cannot be read as safetensors: {printable(str(error))}") from error
+    return tensors
+
+
+def _finite(tensor: Tensor) -> bool:
+    low, high = tensor.aminmax()
+    return math.isfinite(low.item()) and math.isfinite(high.item())

@@ -1,0 +1,200 @@
+"""Model folders to the Hugging Face Hub: one commit of what changed, on top of the commit that was looked at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from . import checkpoint
+from .card import CARD, render, shared_recipe
+from .config import CONFIG, EVALUATION
+from .errors import HubError, ModelError, UsageError
+from .files import file_hash, git_hash, write_atomically
+from .hub import Snapshot, Stated, download, look_up
+from .hubclient import Missing, Reference, connect, explained, parse_reference
+from .modelfolder import SAMPLES, load_model, save_tensors
+from .weights import WEIGHTS
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+DISCRIMINATOR = "discriminator.safetensors"
+Content = Path | bytes
+
+
+@dataclass(frozen=True)
+class PushOptions:
+    """How to publish.
+
+    private: make a new repository private; one that exists and is public is refused.
+    revision: the branch to commit to, made if it does not exist; by default main.
+    tag: to put on the commit; one that exists is never moved.  message: of the commit.
+    with_discriminator: add `discriminator.safetensors`, from the run's last checkpoint.
+    with_run: add the run's recipe, metrics and previews under `run/`.
+    parent: refuse unless the branch still is at this commit.
+    """
+
+    private: bool = False
+    revision: str | None = None
+    tag: str | None = None
+    message: str | None = None
+    with_discriminator: bool = False
+    with_run: bool = False
+    parent: str | None = None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A commit on the Hub. oid: its name.  changed: the files that it changed; none if nothing had to be sent."""
+
+    repo_id: str
+    oid: str
+    url: str
+    changed: tuple[str, ...]
+
+
+def push(folder: Path, repo_id: str, options: PushOptions | None = None, token: str | None = None) -> Publication:
+    """Publish a model folder as "user/name".
+
+    The folder is loaded first, as everybody will load it. Its card is renewed, with the edits of the card that lies
+    there and of the one on the Hub. What the Hub has already is not sent; without a change there is no commit.
+    Raises `ModelError` for a folder that does not load, `HubError`.
+    """
+    options = options or PushOptions()
+    api, reference = connect(token), parse_reference(repo_id, options.revision)
+    if reference.is_pinned or "@" in repo_id:
+        raise UsageError(f"cannot push to {reference}: name the branch as revision, a commit cannot be changed")
+    config = load_model(folder, torch.device("cpu")).config
+    contents: dict[str, Content] = {WEIGHTS: folder / WEIGHTS}
+    contents |= {name: folder / name for name in (SAMPLES, EVALUATION) if (folder / name).exists()}
+    contents |= _extras(folder, options)
+    contents[CONFIG] = replace(config, recipe=shared_recipe(config)).to_json()
+    head = prepare(api, reference, options.private)
+    earlier = [path.read_text(encoding="utf-8") for path in [folder / CARD] if path.exists()]
+    if CARD in head.files:
+        earlier.append((download(api, head, [CARD]) / CARD).read_text(encoding="utf-8"))
+    card = render(config, repo_id, SAMPLES in contents, earlier).encode()
+    published = commit(api, replace(reference, revision=options.revision), head, {**contents, CARD: card}, options)
+    if not (folder / CARD).is_symlink():  # a link leads into the Hub's cache, which is not to be written
+        write_atomically(folder / CARD, card)
+    return published
+
+
+def prepare(api: HfApi, reference: Reference, private: bool, sdk: str | None = None) -> Snapshot:
+    """The branch to push to, made together with its repository where they do not exist. Raises `HubError`.
+
+    sdk: of a new Space.
+    """
+    main = replace(reference, revision=None)
+    try:
+        head = look_up(api, main)
+    except Missing:
+        with explained(api, reference, "cannot be created"):
+            api.create_repo(
+                reference.repo_id, repo_type=reference.kind, private=private or None, exist_ok=True, space_sdk=sdk
+            )
+        head = look_up(api, main)
+    if private and not head.private:
+        raise HubError(
+            f"{reference.repo_id} exists and is public: make it private in its settings, or leave --private out"
+        )
+    if reference.revision is None:
+        return head
+    try:
+        return look_up(api, reference)
+    except Missing:
+        with explained(api, reference, "cannot be created as a branch"):
+            api.create_branch(
+                reference.repo_id, branch=reference.revision, revision=head.reference.revision,
+                repo_type=reference.kind, exist_ok=True,
+            )  # fmt: skip
+        return look_up(api, reference)
+
+
+def commit(
+    api: HfApi, reference: Reference, head: Snapshot, contents: Mapping[str, Content], options: PushOptions
+) -> Publication:
+    """Commit what differs from the head, if anything does, and put the tag on it. Raises `HubError`."""
+    from huggingface_hub import CommitOperationAdd
+
+    at = str(head.reference.revision)
+    if options.parent and options.parent != at:
+        raise HubError(f"{reference} is at commit {at[:12]}, not at {options.parent[:12]}: look at what is new first")
+    changed = [name for name, content in contents.items() if not _is_same(content, head.files.get(name))]
+    _refuse_taken_tag(api, reference, options.tag, None if changed else at)
+    oid = at
+    if changed:
+        with explained(api, reference, "cannot be pushed"):
+            info = api.create_commit(
+                reference.repo_id,
+                [CommitOperationAdd(name, contents[name]) for name in changed],
+                commit_message=options.message or f"Push {reference.kind} with ganzoo",
+                revision=reference.revision,
+                repo_type=reference.kind,
+                parent_commit=at,
+            )
+            oid = info.oid
+    if options.tag:
+        with explained(api, reference, f"cannot be tagged {options.tag}"):
+            api.create_tag(reference.repo_id, tag=options.tag, revision=oid, repo_type=reference.kind, exist_ok=True)
+    return Publication(reference.repo_id, oid, f"{reference.url(api.endpoint)}/tree/{oid}", tuple(changed))
+
+
+def _refuse_taken_tag(api: HfApi, reference: Reference, tag: str | None, oid: str | None) -> None:
+    """Raise `HubError` if the tag exists on another commit than oid, before anything is sent."""
+    if tag is None:
+        return
+    with explained(api, reference, "cannot be looked up"):
+        tags = {
+            one.name: one.target_commit for one in api.list_repo_refs(reference.repo_id, repo_type=reference.kind).tags
+        }
+    if tags.get(tag, oid) != oid:
+        raise HubError(f"{reference.repo_id} has the tag {tag} on commit {tags[tag][:12]} already: choose another")
+
+
+def _is_same(content: Content, stated: Stated | None) -> bool:
+    if stated is None:
+        return False
+    if isinstance(content, Path):
+        return (file_hash(content) if stated.sha256 else git_hash(content)) == (stated.sha256 or stated.git)
+    if stated.sha256:
+        return hashlib.sha256(content).hexdigest() == stated.sha256
+    blob = b"blob %d\0" % len(content) + content
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest() == stated.git
+
+
+def _extras(folder: Path, options: PushOptions) -> dict[str, Content]:
+    """The discriminator and what tells of the run, where they are asked for."""
+    run = folder.parent if (folder.parent / "recipe.toml").exists() else None
+    extras: dict[str, Content] = {}
+    if options.with_discriminator:
+        if run is not None:
+            _save_discriminator(run, folder / DISCRIMINATOR)
+        if not (folder / DISCRIMINATOR).exists():
+            raise ModelError(f"{folder} has no {DISCRIMINATOR}, and belongs to no run: push the run folder")
+        extras[DISCRIMINATOR] = folder / DISCRIMINATOR
+    if options.with_run:
+        if run is None:
+            raise ModelError(f"{folder} belongs to no run: push the run folder to add the run")
+        files = [run / "recipe.toml", run / "metrics.jsonl", *sorted((run / "samples").glob("[0-9]*.png"))]
+        extras |= {f"run/{path.relative_to(run).as_posix()}": path for path in files if path.exists()}
+    return extras
+
+
+def _save_discriminator(run: Path, path: Path) -> None:
+    found = checkpoint.checkpoints(run / "checkpoints")
+    if not found:
+        raise ModelError(f"{run} has no checkpoint to take the discriminator from")
+    players = checkpoint.load(found[-1])["players"]
+    judges = {name: state for name, state in players.items() if name.startswith("D")}
+    if not judges:
+        raise ModelError(f"the last checkpoint of {run} has no discriminator: its players are {', '.join(players)}")
+    flat = {
+        f"{name}.{key}" if len(judges) > 1 else key: one for name, state in judges.items() for key, one in state.items()
+    }
+    save_tensors(flat, path)

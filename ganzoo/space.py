@@ -1,0 +1,70 @@
+"""A Space on the Hugging Face Hub: a page on which anybody samples a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+
+from .card import CARD
+from .config import CONFIG, Config, read_config
+from .errors import UsageError
+from .hub import fetch, local_folder, look_up
+from .hubclient import Reference, connect, is_reference, parse_reference
+from .publish import Content, Publication, PushOptions, commit, prepare
+from .weights import WEIGHTS
+
+GRADIO = "6.31.0"
+"""The version that the page was tried with."""
+_FILES = {"app.py": "app.py.jinja", "requirements.txt": "requirements.txt.jinja", CARD: "README.md.jinja"}
+
+
+def push_space(model: str, repo_id: str | None, options: PushOptions, token: str | None = None) -> Publication:
+    """Publish a Space that samples a model.
+
+    model: on the Hub, then the page loads that very commit; or a run or model folder, then the model goes along.
+    repo_id: "user/name" of the Space, by default the name of the model. Raises `UsageError`, `ModelError`, `HubError`.
+    """
+    api, folder = connect(token), local_folder(model)
+    if options.with_discriminator or options.with_run:
+        raise UsageError("a Space only samples: leave --with-discriminator and --with-run out")
+    if folder is None and not is_reference(model):
+        raise UsageError(f"there is no model '{model}': give a run folder, a model folder or user/name on the Hub")
+    if folder is None:
+        pinned = look_up(api, parse_reference(model)).reference
+        contents = pages(read_config(fetch(pinned, token)), pinned)
+        repo_id = repo_id or pinned.repo_id
+    else:
+        contents = pages(read_config(folder), None)
+        contents |= {f"model/{name}": folder / name for name in (CONFIG, WEIGHTS)}
+    if repo_id is None:
+        raise UsageError(f"name the Space as user/name: {model} is a folder")
+    reference = parse_reference(repo_id, options.revision, "space")
+    head = prepare(api, reference, options.private, sdk="gradio")
+    return commit(api, reference, head, contents, options)
+
+
+def pages(config: Config, published: Reference | None) -> dict[str, Content]:
+    """The Space's files by name. published: the model's commit on the Hub; None if it lies beside the page."""
+    from . import __version__
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ganzoo", "templates/space"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=True,
+    )
+    environment.filters["topython"] = repr
+    name = published.repo_id if published else "this model"
+    facts: dict[str, Any] = {
+        "title": f"{name.rpartition('/')[2]} · ganzoo",
+        "model": published.repo_id if published else "model",
+        "published": published is not None,
+        "revision": published.revision if published else None,
+        "introduction": f"Samples of {name}, a generative adversarial network: generator {config.generator}.",
+        "version": __version__,
+        "distributions": [one for one in [config.plugin.distribution] if one != "ganzoo"],
+        "license": config.licence.weights,
+        "gradio": GRADIO,
+    }
+    return {file: environment.get_template(template).render(facts).encode() for file, template in _FILES.items()}

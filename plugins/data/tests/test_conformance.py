@@ -1,0 +1,29 @@
+"""The plugin keeps ganzoo's promises, with files of its own and without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganzoo.testing import Case, cases
+
+
+def _options() -> dict[str, dict[str, dict[str, str]]]:
+    """What `folder` and `npz` read."""
+    folder = Path(mkdtemp(prefix="ganzoo-data-"))
+    pictures = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
+    for index, picture in enumerate(pictures):
+        path = folder / "pictures" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+    np.savez(folder / "pictures.npz", images=pictures, labels=np.arange(12) % 3)
+    return {"dataset": {"folder": {"path": f"{folder}/pictures"}, "npz": {"path": f"{folder}/pictures.npz"}}}
+
+
+@pytest.mark.parametrize("case", cases(Path(__file__).parents[1], options=_options()), ids=str)
+def test_plugin_conforms(case: Case):
+    case()
