@@ -8,7 +8,7 @@ import ganzoo
 
 _GOODFELLOW = "Goodfellow et al. 2014, arXiv:1406.2661"
 _NETWORKS, _RECIPES = "ganzoo_mlp.mlp", "ganzoo_mlp.recipes"
-_TOY = "G 34 k, D 34 k parameters at 2"
+_TOY = "G 35 k, D 34 k parameters at 2"
 
 _COMPONENTS = [
     ganzoo.Component(
