@@ -11,7 +11,7 @@ A plugin is a package with an entry point in the group "ganzoo" that implements 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pluggy
@@ -31,6 +31,12 @@ KINDS = (
     "features",
     "command",
 )
+
+INTERFACE = 1
+"""The version of everything that plugins build on: hooks, kinds, constructors and methods of the interfaces."""
+
+INTERFACES: Mapping[int, str | None] = {1: None}
+"""Interface versions that this ganzoo speaks, each with the release that will drop it, or None."""
 
 
 @dataclass(frozen=True)

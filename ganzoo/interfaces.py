@@ -176,6 +176,23 @@ class Augmentation(nn.Module):
         raise NotImplementedError
 
 
+class FeatureExtractor(nn.Module):
+    """Turns pictures into features, for metrics that compare sets of pictures. Built as `(**options)`.
+
+    Used frozen and in evaluation mode; each picture's features depend on that picture alone.
+    """
+
+    dimensions: int
+    """F, the number of features; set it in the constructor."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """image: uint8 (N, 3, H, W) of any size; gray pictures come with three equal channels.
+
+        Resizing and normalising are part of the extractor, because they change the features. Returns float32 (N, F).
+        """
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Table:
     """Finite samples that fit into memory.
@@ -255,6 +272,9 @@ class Callback:
 
     def on_end(self, run: Any) -> None:
         """All images are trained."""
+
+    def close(self) -> None:
+        """The run is over, be it finished, stopped or failed: release what `on_start` took."""
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold of this callback: tensors, numbers, strings, lists and dicts."""

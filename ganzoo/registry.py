@@ -13,24 +13,37 @@ from typing import Any
 
 import pluggy
 
-from . import hookspecs
+from . import __version__, admission, hookspecs
 from .errors import PluginError, UnknownName, did_you_mean
 from .hookspecs import KINDS, Component
 
-KNOWN_DISTRIBUTIONS: dict[tuple[str, str], str] = {}
+KNOWN_DISTRIBUTIONS: dict[tuple[str, str], str] = {
+    ("generator", "sagan"): "ganzoo-sagan",
+    ("discriminator", "sagan"): "ganzoo-sagan",
+    ("recipe", "sagan"): "ganzoo-sagan",
+    ("callback", "tensorboard-weights"): "ganzoo-tensorboard",
+}
 """(kind, name) -> the distribution on PyPI that provides it, for the `pip install` line of an error."""
 
 
 @dataclass
 class Plugin:
-    """One entry point. `problem` says in one line why it was left out; None means that all is well."""
+    """One entry point.
+
+    interface: the version of ganzoo's interface that it was written for.
+    problem: in one line, why it was left out; None means that it is in.
+    notes: in a line each, what is wrong with it although it is in.  seconds: that finding it took.
+    """
 
     name: str
     distribution: str
     version: str
     module: str
     components: list[Component] = field(default_factory=list)
+    interface: int = 1
     problem: str | None = None
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,47 +65,60 @@ class Registry:
         self._components: dict[tuple[str, str], list[Registered]] = {}
         self._manager = pluggy.PluginManager("ganzoo")
         self._manager.add_hookspecs(hookspecs)
-        wanted = os.environ.get("GANZOO_PLUGINS")
-        self._only = None if wanted is None else {name.strip() for name in wanted.split(",") if name.strip()}
-        for point in _unique(entry_points(group="ganzoo") if points is None else points):
-            if self._only is None or point.name in self._only:
-                self._add(point)
+        for point in _unique(installed_points() if points is None else points):
+            self._add(point)
+        self._note_rivals()
 
     def _add(self, point: EntryPoint) -> None:
-        dist = point.dist
-        plugin = Plugin(point.name, dist.name if dist else "?", dist.version if dist else "?", point.value)
+        plugin = Plugin(point.name, *_origin(point), point.value)
         self.plugins.append(plugin)
         try:
-            plugin.components = self._components_of(point, plugin)
-        except Exception as error:  # whatever a plugin raises must not break the host
-            plugin.problem = f"{type(error).__name__}: {error}".splitlines()[0]
+            self._admit(point, plugin)
+        # whatever a plugin raises, be it an exit, must not break the host
+        except (Exception, SystemExit) as error:
+            plugin.problem = admission.reason(error)
             return
         for component in plugin.components:
             key = (component.kind, component.name)
             self._components.setdefault(key, []).append(Registered(component, plugin))
 
-    def _components_of(self, point: EntryPoint, plugin: Plugin) -> list[Component]:
-        module = point.load()
-        name = f"{plugin.distribution}:{point.name}"
+    def _admit(self, point: EntryPoint, plugin: Plugin) -> None:
+        if point.dist and plugin.distribution != "ganzoo":
+            admission.refuse_other_ganzoo(point.dist, __version__)
+        with admission.watched(point.value) as cost:
+            module = point.load()
+            plugin.interface = admission.interface_of(module)
+            plugin.components = self._components_of(module, f"{plugin.distribution}:{point.name}")
+        plugin.seconds = round(cost.seconds, 4)
+        plugin.notes += filter(None, [cost.note(), admission.deprecation(plugin.interface)])
+
+    def _components_of(self, module: ModuleType, name: str) -> list[Component]:
+        if self._manager.is_registered(module):
+            other = self._manager.get_name(module)
+            raise PluginError(f"its module {module.__name__} is that of {other} too: uninstall one of them")
         self._manager.register(module, name=name)
-        try:
-            self._refuse_unknown_hooks(module)
-            found = self._manager.subset_hook_caller("ganzoo_components", self._others(module))()
-        except Exception:
-            self._manager.unregister(module)
-            raise
+        self._refuse_unknown_hooks(module)
+        hooks = self._manager.hook.ganzoo_components.get_hookimpls()
+        given: list[Any] = [hook.function() for hook in hooks if hook.plugin is module]
+        found = [components for components in given if components is not None]
         if not found:
             raise PluginError("it implements no hook: write ganzoo_components and mark it with @ganzoo.hookimpl")
-        return [_checked(component) for components in found for component in components]
-
-    def _others(self, module: ModuleType) -> list[Any]:
-        return [other for other in self._manager.get_plugins() if other is not module]
+        return [admission.checked(component) for components in found for component in components]
 
     def _refuse_unknown_hooks(self, module: ModuleType) -> None:
         for caller in self._manager.get_hookcallers(module) or ():
             if not caller.has_spec():
                 specs = [name for name in vars(hookspecs) if name.startswith("ganzoo_")]
                 raise PluginError(f"there is no hook '{caller.name}'{did_you_mean(caller.name, specs)}")
+
+    def _note_rivals(self) -> None:
+        """Tell every plugin that claims a name which others do."""
+        for (kind, name), claims in self._components.items():
+            for one in claims if len(claims) > 1 else ():
+                others = [_owner(other) for other in claims if other is not one]
+                one.plugin.notes.append(
+                    f"{kind} '{name}' is also claimed by {' and '.join(others)}, so it cannot be used"
+                )
 
     def names(self, kind: str) -> list[str]:
         """Names of one kind, sorted."""
@@ -111,7 +137,7 @@ class Registry:
         """
         found = self._components.get((kind, name), [])
         if len(found) > 1:
-            owners = " and ".join(f"{one.plugin.distribution} ({one.plugin.name})" for one in found)
+            owners = " and ".join(map(_owner, found))
             raise PluginError(f"{kind} '{name}' is claimed by {owners}: uninstall one of them or set GANZOO_PLUGINS")
         if found:
             return found[0]
@@ -125,8 +151,8 @@ class Registry:
         hint = did_you_mean(name, self.names(kind)) or f"; `ganzoo list {kind}` shows those there are"
         if broken:
             hint += f"; left out because broken: {', '.join(broken)}"
-        if self._only is not None:
-            hint += f"; GANZOO_PLUGINS limits plugins to: {', '.join(sorted(self._only)) or 'none'}"
+        if (only := _allowed()) is not None:
+            hint += f"; GANZOO_PLUGINS limits plugins to: {', '.join(sorted(only)) or 'none'}"
         return hint
 
     def load(self, kind: str, name: str) -> Any:
@@ -135,29 +161,42 @@ class Registry:
         module, _, attribute = registered.component.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # a plugin's module may raise anything
             plugin = registered.plugin
             raise PluginError(
-                f"{kind} '{name}' of {plugin.distribution} {plugin.version} does not load: {error}"
+                f"{kind} '{name}' of {plugin.distribution} {plugin.version} does not load: {admission.reason(error)}"
             ) from error
+
+
+def installed_points() -> list[EntryPoint]:
+    """Entry points of the installed distributions, as far as `GANZOO_PLUGINS` allows."""
+    only = _allowed()
+    return [point for point in entry_points(group="ganzoo") if only is None or point.name in only]
+
+
+def _allowed() -> set[str] | None:
+    wanted = os.environ.get("GANZOO_PLUGINS")
+    return None if wanted is None else {name.strip() for name in wanted.split(",") if name.strip()}
+
+
+def _origin(point: EntryPoint) -> tuple[str, str]:
+    """Name and version of an entry point's distribution, "?" where its metadata do not say."""
+    try:
+        return (point.dist.name or "?", point.dist.version or "?") if point.dist else ("?", "?")
+    except Exception:  # metadata that were damaged
+        return "?", "?"
+
+
+def _owner(one: Registered) -> str:
+    return f"{one.plugin.distribution} ({one.plugin.name})"
 
 
 def _unique(points: Iterable[EntryPoint]) -> list[EntryPoint]:
     """One installation can be seen twice (an editable one and its build): keep the first, in order of name."""
     seen: dict[tuple[str, str, str], EntryPoint] = {}
     for point in points:
-        seen.setdefault((point.dist.name if point.dist else "?", point.name, point.value), point)
+        seen.setdefault((_origin(point)[0], point.name, point.value), point)
     return [seen[key] for key in sorted(seen)]
-
-
-def _checked(component: Any) -> Component:
-    if not isinstance(component, Component):
-        raise PluginError(f"ganzoo_components gave {component!r}: return a list of ganzoo.Component")
-    if component.kind not in KINDS:
-        raise PluginError(f"no kind '{component.kind}'{did_you_mean(component.kind, KINDS)}; kinds: {', '.join(KINDS)}")
-    if component.target.count(":") != 1:
-        raise PluginError(f"target '{component.target}' of {component.name}: write 'package.module:attribute'")
-    return component
 
 
 @cache

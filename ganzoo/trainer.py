@@ -212,7 +212,7 @@ class Trainer:
             "players": {name: player.state_dict() for name, player in self.players.items()},
             "parts": self._parts.state_dict(),
             "optimizers": {"+".join(roles): team.optimizer.state_dict() for roles, team in self.teams.items()},
-            "callbacks": {type(callback).__name__: callback.state_dict() for callback in self.callbacks},
+            "callbacks": {_full_name(callback): callback.state_dict() for callback in self.callbacks},
             "feed": self.feed.state_dict(),
             "meter": self.meter.state_dict(),
             "random": random_state(),
@@ -227,7 +227,11 @@ class Trainer:
         for roles, team in self.teams.items():
             team.load_state_dict(state["optimizers"]["+".join(roles)])
         for callback in self.callbacks:
-            callback.load_state_dict(state["callbacks"].get(type(callback).__name__, {}))
+            callback.load_state_dict(state["callbacks"].get(_full_name(callback), {}))
         self.feed.load_state_dict(state["feed"])
         self.meter.load_state_dict(state["meter"], self.device)
         set_random_state(state["random"])
+
+
+def _full_name(callback: Callback) -> str:
+    return f"{type(callback).__module__}.{type(callback).__qualname__}"

@@ -56,7 +56,10 @@ class Hub:
             self.repos[kind, repo_id] = Repo(self.root, kind, repo_id)
         handler = type("Handler", (Handler,), {"hub": self})
         self.servers = [Server(("127.0.0.1", p), handler) for p in (port, 0)]
-        self.url, self.cdn = (f"http://127.0.0.1:{s.server_port}" for s in self.servers)
+        # another host name, as on the Hub: clients tell the origin of large files from the Hub by it
+        self.url, self.cdn = (
+            f"http://{host}:{s.server_port}" for host, s in zip(("127.0.0.1", "localhost"), self.servers, strict=True)
+        )
 
     def start(self):
         for server in self.servers:

@@ -1,0 +1,142 @@
+"""Checks that play: three iterations against the reference partners, and a checkpoint in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import checkpoint
+from ..device import set_random_state
+from ..errors import DataError, Incompatible
+from ..specs import ANY_FIELD, Sample
+from ..trainer import Trainer
+from .data import without_network
+from .outcome import Failure, NotChecked, expect, promised
+from .trial import Plan, Trial, scratch
+
+_VALUES = Plan(None, Sample((2,)))
+_PARTS = {"penalty": "penalty", "augmentation": "augment", "callback": "callbacks"}
+
+
+def game(trial: Trial, folder: Path = Path()) -> Trainer:
+    """A trainer of the reference game in which the component takes its part."""
+    kind, name = trial.component.kind, trial.component.name
+    try:
+        if kind in ("generator", "discriminator"):
+            return trial.game(trial.plan, folder, **{kind: trial.named()})
+        if kind == "dataset":
+            return _game_on(trial, folder)
+        if kind != "augmentation":
+            trial.part()
+        if kind == "loss":
+            return trial.game(_VALUES, folder, loss=trial.named(), data=_fields(trial))
+        plan = _VALUES if kind != "augmentation" else augmented_plan(trial)
+        return trial.game(plan, folder, **{_PARTS[kind]: {name: dict(trial.options)}})
+    except Incompatible as error:
+        if kind in ("loss", "penalty") and " to be " in str(error):
+            raise NotChecked(f"the reference partners do not satisfy what it needs: {error}") from error
+        raise Failure("to play with the reference partners", str(error), _fix(str(error))) from error
+
+
+_FINITE = "avoid square roots and norms of 0, divisions by 0 and overflowing exponentials"
+
+
+def _fix(problem: str) -> str:
+    """What usually lies behind a refusal of `ganzoo check`."""
+    if " not finite " in problem or " a loss of " in problem:
+        return _FINITE
+    if " cannot run " in problem or " no gradient" in problem:
+        return "do not detach what a player makes, and leave backward and step to the trainer"
+    return "refuse in the constructor, or in `problems`, only what cannot work"
+
+
+def _game_on(trial: Trial, folder: Path) -> Trainer:
+    with without_network():
+        trial.part()
+        try:
+            return trial.game(_VALUES, folder, data=trial.named())
+        except DataError as error:
+            raise NotChecked(f"its files are not here, and nothing is downloaded in a check: {error}") from error
+
+
+def _fields(trial: Trial) -> dict[str, object]:
+    """Data with the fields that a loss's roles ask for."""
+    roles = trial.part().roles.values()
+    names = {name for role in roles for name in (role.target, role.source)} - {None, ANY_FIELD}
+    data: dict[str, object] = {"name": "reference", "shape": [2], "low": -1.0, "high": 1.0}
+    return {**data, "fields": sorted(map(str, names))} if names else data
+
+
+def augmented_plan(trial: Trial) -> Plan:
+    """The first sample that an augmentation accepts. Raises `Failure` if it accepts none."""
+    for sample in trial.samples:
+        fix = "raise ganzoo.Incompatible with one sentence that says what to do instead"
+        with promised(f"{sample} to be accepted or refused", fix):
+            try:
+                trial.build(sample)
+            except Incompatible:
+                continue
+        return Plan(None, sample)
+    raise Failure("at least one sample to be accepted", "all refused", "accept pictures or values")
+
+
+def training(trial: Trial) -> None:
+    """Three iterations: losses, gradients and weights stay finite, every parameter learns."""
+    trainer = game(trial)
+    before = {name: _copy(player.state_dict()) for name, player in trainer.players.items()}
+    for _ in range(3):
+        with promised("three iterations with the reference partners", "read the traceback: run it with --debug"):
+            trainer.iterate()
+        _check_gradients(trainer)
+    with promised("finite losses and weights", "check scales and divisions by zero"):
+        trainer.state_dict()
+    for name, player in trainer.players.items():
+        learned = any(not torch.equal(value, before[name][key]) for key, value in player.state_dict().items())
+        fix = "do not detach what the player makes, and do not call step or backward"
+        expect(learned, f"{name} to learn", "its weights stay as they were", fix)
+
+
+def _check_gradients(trainer: Trainer) -> None:
+    learning = {id(parameter) for team in trainer.teams.values() for parameter in team.parameters}
+    for role, player in trainer.players.items():
+        for name, parameter in player.named_parameters():
+            if id(parameter) not in learning:
+                continue
+            fix = "remove it, or build it only where it is used; a frozen one has requires_grad=False"
+            expect(parameter.grad is not None, "a gradient for every parameter", f"none for {role}'s {name}", fix)
+            finite = parameter.grad is not None and bool(torch.isfinite(parameter.grad).all())
+            expect(finite, "finite gradients everywhere", f"NaN or infinity in {role}'s {name}", _FINITE)
+
+
+def checkpoints(trial: Trial) -> None:
+    """A checkpoint in the middle changes nothing: the run goes on with the same bits."""
+    with scratch() as folder:
+        first = game(trial, folder)
+        first.iterate()
+        fix = "keep state in buffers, or in state_dict as tensors, numbers, strings, lists and dicts"
+        with promised("a checkpoint of safetensors and JSON", fix):
+            checkpoint.save(folder / "checkpoint", first.state_dict())
+            state = checkpoint.load(folder / "checkpoint")
+        second = game(trial, folder)
+        with promised("the checkpoint to load into a fresh run", "accept in load_state_dict what state_dict gave"):
+            second.load_state_dict(state)
+        second.iterate()
+        set_random_state(state["random"])
+        first.iterate()
+    for name, player in first.players.items():
+        resumed = second.players[name].state_dict()
+        for key, value in player.state_dict().items():
+            fix = "state outside buffers and state_dict is lost when a run resumes"
+            expect(
+                torch.equal(value, resumed[key]), "a resumed run to equal an unbroken one", f"another {name} {key}", fix
+            )
+
+
+def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in state.items()}
+
+
+CHECKS: Mapping[str, Callable[[Trial], None]] = {"training": training, "checkpoint": checkpoints}
