@@ -31,7 +31,7 @@ def ganzoo_components() -> Iterable[ganzoo.Component]:
             "171 parameters at (1,) with moments, 151 with variances, 141 with raw",
         ),
         ganzoo.Component(
-            "recipe", "gaussian", f"{recipes}:GAUSSIAN", "Mean and spread of a bell curve from uniform noise in half a minute", PAPER
+            "recipe", "gaussian", f"{recipes}:GAUSSIAN", "Mean and spread of a bell curve, from uniform noise", PAPER
         ),
         ganzoo.Component(
             "recipe", "gaussian-article", f"{recipes}:ARTICLE", "The same with the article's settings, slower", PAPER
