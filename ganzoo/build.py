@@ -79,8 +79,9 @@ def build(recipe: Recipe, registry: Registry) -> Game:
         torch.manual_seed(recipe.seed)
         if spec:
             # without its loss, the players are still judged as those of an ordinary game
-            players = builder.players(recipe, loss or AdversarialLoss(), spec)
-            augmentations = builder.augmentations(recipe, loss or AdversarialLoss(), spec)
+            played = loss or AdversarialLoss()
+            players = builder.players(recipe, played, spec)
+            augmentations = builder.augmentations(recipe, played, spec)
         else:
             builder.look_up_players(recipe)
     if not builder.problems and spec:

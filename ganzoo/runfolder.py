@@ -13,7 +13,7 @@ import filelock
 from .build import Game
 from .callbacks.checkpoints import last_checkpoint
 from .callbacks.metrics import METRICS
-from .errors import GanzooError, RecipeError, RunError
+from .errors import RecipeError, RunError
 from .optim import options_for
 from .plan import Request
 from .recipe import Recipe, differences
@@ -37,8 +37,6 @@ def locked(folder: Path) -> Iterator[None]:
     except filelock.Timeout as error:
         raise RunError(f"{folder} is in use by another ganzoo process: wait for it, or choose --out") from error
     except OSError as error:
-        if isinstance(error, GanzooError):
-            raise
         raise RunError(f"{folder} cannot be written: {error.strerror or error}") from error
 
 
