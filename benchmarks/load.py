@@ -28,6 +28,7 @@ _MODELS = {
     "dcgan 3x64x64": ("dcgan", {}, (3, 64, 64)),
     "dcgan 1x28x28": ("dcgan", {}, (1, 28, 28)),
     "mlp 1x28x28": ("mlp", {}, (1, 28, 28)),
+    "toy, 2 values": ("mlp", {"latent": 32, "widths": [128, 128, 128], "batch_norm": False}, (2,)),
 }
 _WANTED = 1.2
 

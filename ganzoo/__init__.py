@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         Role,
         Stream,
         Table,
+        Unpaired,
     )
     from .model import Model
     from .turn import Turn
@@ -56,7 +57,8 @@ _LAZY = {
     **dict.fromkeys(["Run", "load", "train"], ".api"),
     **dict.fromkeys(
         ["AdversarialLoss", "Augmentation", "Batch", "Callback", "Dataset", "Density", "Discriminator", "Drawn",
-         "FeatureExtractor", "Generator", "Loss", "Penalty", "Phase", "Role", "Stream", "Table"],
+         "FeatureExtractor", "Generator", "Loss", "Penalty", "Phase", "Role", "Stream", "Table",
+         "Unpaired"],
         ".interfaces",
     ),
     "HubRepository": ".hubrepository",
@@ -67,7 +69,8 @@ _LAZY = {
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name], __name__), name)
+        value = globals()[name] = getattr(importlib.import_module(_LAZY[name], __name__), name)
+        return value
     if name == "list":
         return importlib.import_module(".api", __name__).names
     if name == "testing":
@@ -111,6 +114,7 @@ __all__ = [
     "Table",
     "Turn",
     "UnknownName",
+    "Unpaired",
     "UsageError",
     "hookimpl",
     "list",

@@ -10,11 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
+from torch.utils._device import DeviceContext
 
 from .errors import ModelError, printable
 
 _SLACK = 4
 _SPARE = 256
+_OWN = frozenset(vars(nn.Module()))
+_FILLS = {Tensor.normal_, Tensor.uniform_, Tensor.zero_, Tensor.fill_}
 
 
 def blueprint(construct: Callable[[], nn.Module], tensors: int, where: str) -> nn.Module:
@@ -24,21 +27,35 @@ def blueprint(construct: Callable[[], nn.Module], tensors: int, where: str) -> n
     Raises `ModelError` that begins with `where`, whatever the constructor raises.
     """
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"), _at_most(tensors * _SLACK + _SPARE):
+        with torch.random.fork_rng(devices=[]), _Meta(), _at_most(tensors * _SLACK + _SPARE):
             return construct()
     except Exception as error:  # a constructor given hostile options may raise anything
         reason = printable(str(error).split("\n")[0] or type(error).__name__, 300)
         raise ModelError(f"{where}: the generator cannot be built as configured: {reason}") from error
 
 
+class _Meta(DeviceContext):
+    """What `with torch.device("meta")` enters, sparing initial values too: the meta device has no place for them."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.device("meta"))
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in _FILLS or getattr(function, "__module__", None) == nn.init.__name__:
+            tensor = args[0] if args else kwargs["tensor"]
+            if tensor.is_meta:
+                return tensor
+        return super().__torch_function__(function, types, args, kwargs)
+
+
 def left_on_meta(network: nn.Module) -> bool:
     """True if the network still has tensors without values: buffers that are not saved, or plain attributes."""
-    return any(
-        isinstance(value, Tensor) and value.is_meta
-        for one in network.modules()
-        for values in (one._parameters, one._buffers, vars(one))
-        for value in values.values()
-    )
+    for one in network.modules():
+        attributes = [vars(one)[name] for name in vars(one).keys() - _OWN]
+        for value in (*one._parameters.values(), *one._buffers.values(), *attributes):
+            if isinstance(value, Tensor) and value.is_meta:
+                return True
+    return False
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -152,12 +153,19 @@ class _Builder:
         return part
 
     def augmentations(self, recipe: Recipe, loss: Loss, spec: DataSpec) -> dict[str, Augmentation]:
-        targets = {role.target for role in loss.roles.values() if role.kind == "discriminator"}
-        if not recipe.augment or len(targets) != 1:
-            if recipe.augment:
-                self.problems.append(f"augmentations need one field to judge, loss {recipe.loss.name} has more")
+        if not recipe.augment:
             return {}
-        return self.named("augmentation", recipe.augment, spec.fields[spec.field(targets.pop())])
+        try:
+            judged = {spec.fields[spec.field(r.target)] for r in loss.roles.values() if r.kind == "discriminator"}
+        except KeyError:
+            return {}  # the players' own problem says which field is missing
+        if len(judged) != 1:
+            self.problems.append(
+                f"augmentations change all that is judged alike, but loss {recipe.loss.name} judges "
+                f"{' and '.join(map(str, judged)) or 'nothing'}: leave them out, or use fields of one shape"
+            )
+            return {}
+        return self.named("augmentation", recipe.augment, judged.pop())
 
     def look_up_players(self, recipe: Recipe) -> None:
         """Without data nothing can be built, but names and options can still be judged."""
@@ -173,8 +181,8 @@ def checked_options(cls: type, options: Mapping[str, Any], fixed: int, what: str
 
     Returns them converted (lists to tuples, whole numbers to floats). Raises `Incompatible` naming every bad one.
     """
-    known = list(inspect.signature(cls).parameters.values())[fixed:]
-    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    known, hints = _constructor(cls)
+    known = known[fixed:]
     problems, checked = [], {}
     names = [parameter.name for parameter in known]
     for key, value in options.items():
@@ -183,7 +191,7 @@ def checked_options(cls: type, options: Mapping[str, Any], fixed: int, what: str
             problems.append(f"{what} has no option '{key}'{did_you_mean(key, names)}: {has}")
             continue
         try:
-            checked[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
+            checked[key] = _adapter(hints.get(key, Any)).validate_python(value)
         except ValidationError as error:
             message = error.errors()[0]["msg"]
             problems.append(f"{what}: {key} = {value!r}: {message[:1].lower()}{message[1:]}")
@@ -193,6 +201,16 @@ def checked_options(cls: type, options: Mapping[str, Any], fixed: int, what: str
     if problems:
         raise Incompatible(problems)
     return checked
+
+
+@cache
+def _constructor(cls: type) -> tuple[list[inspect.Parameter], dict[str, Any]]:
+    return list(inspect.signature(cls).parameters.values()), typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+
+
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
 
 
 def _how_to_give(what: str, name: str) -> str:

@@ -140,6 +140,7 @@ def _body(config: Config, model: str, samples: bool, license: str) -> str:
         pictures=len(config.target.shape) == 3,
         shape=tuple(config.target.shape),
         conditional=_conditional(config),
+        translations=config.translations,
         classes=", ".join(_escaped(one) for one in config.class_names) or f"0 to {config.classes - 1}",
         command=_command(recipe),
         facts=_facts(config),

@@ -58,7 +58,8 @@ class _Probe:
         if found:
             return found
         for phase in self.game.phases():
-            found += _phase_problems(phase, Turn(players, phase.trains, context, lambda: batch, self.size))
+            turn = Turn(players, phase.trains, context, lambda: batch, self.size * phase.scale)
+            found += _phase_problems(phase, turn)
         return found
 
 

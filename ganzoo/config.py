@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,21 @@ class SampleConfig:
     def sample(self) -> Sample:
         """The `Sample` that is meant."""
         return Sample.from_dict(asdict(self))
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TranslationConfig:
+    """One generator of a model that translates.
+
+    role: what it is called in the game; its tensors' names begin with it.  source, target: fields of the data.
+    reads, makes: what samples of the two fields are.
+    """
+
+    role: Name
+    source: Name
+    target: Name
+    reads: SampleConfig
+    makes: SampleConfig
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -99,6 +115,7 @@ class Config:
     training: dict[Line, Line | int | float | bool | None]
     metrics: list[Metric] = field(default_factory=list)
     licence: LicenceConfig = LicenceConfig()
+    translations: list[TranslationConfig] = field(default_factory=list)
 
     def to_json(self) -> bytes:
         """The file's content."""
@@ -126,7 +143,7 @@ def parse_config(text: bytes, where: str) -> Config:
     if isinstance(tree, dict) and type(tree.get("format")) is int and tree["format"] > FORMAT:
         raise ModelError(f"{where} has format {tree['format']}, this ganzoo reads up to {FORMAT}: update ganzoo")
     try:
-        config: Config = TypeAdapter(Config).validate_json(text)
+        config = _schema().validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(item) for item in first["loc"]) or "the whole"
@@ -140,15 +157,27 @@ def parse_config(text: bytes, where: str) -> Config:
     return config
 
 
+@cache
+def _schema() -> TypeAdapter[Config]:
+    return TypeAdapter(Config)
+
+
 def _problem(config: Config) -> str | None:
     """What no type can say."""
-    for key, sample in (("source", config.source), ("target", config.target)):
+    samples = [("source", config.source), ("target", config.target)]
+    for number, one in enumerate(config.translations):
+        samples += [(f"translations.{number}.reads", one.reads), (f"translations.{number}.makes", one.makes)]
+    for key, sample in samples:
         if sample is None:
             continue
         if math.prod(sample.shape) > _MAX_VALUES:
             return f"{key}.shape {sample.shape} has more than {_MAX_VALUES} values"
         if sample.low is not None and sample.high is not None and not sample.low < sample.high:
             return f"{key}.low {sample.low} is not below {key}.high {sample.high}"
+    if bool(config.translations) != (config.source is not None):
+        return "translations and source belong together: a model that translates has both, any other neither"
+    if len({one.role for one in config.translations}) != len(config.translations):
+        return "translations has one role twice"
     if config.class_names and len(config.class_names) != config.classes:
         return f"class_names has {len(config.class_names)} names for {config.classes} classes"
     return None
@@ -165,7 +194,10 @@ def record_metrics(folder: Path, metrics: Sequence[Metric]) -> Config:
     Returns the new config. Raises `ModelError` if the folder holds no model.
     """
     config = read_config(folder)
-    measured = {(one.name, one.data, one.split, one.samples): one for one in [*config.metrics, *metrics]}
+    measured = {
+        (one.name, one.data, one.split, one.samples, one.provenance.get("features hash")): one
+        for one in [*config.metrics, *metrics]
+    }
     config = replace(config, metrics=list(measured.values()))
     results = {"metrics": [asdict(one) for one in config.metrics]}
     write_atomically(folder / EVALUATION, (json.dumps(results, indent=2) + "\n").encode())

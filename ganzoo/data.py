@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from .errors import DataError
-from .interfaces import Batch, Drawn, Stream, Table
+from .interfaces import Batch, Drawn, Stream, Table, Unpaired
 from .specs import DataSpec, Sample
 
 
@@ -32,9 +33,16 @@ class Feed:
 
 
 def make_feed(
-    samples: Table | Drawn | Stream, spec: DataSpec, batch: int, seed: int, device: torch.device, workers: int = 0
+    samples: Table | Drawn | Stream | Unpaired,
+    spec: DataSpec,
+    batch: int,
+    seed: int,
+    device: torch.device,
+    workers: int = 0,
 ) -> Feed:
     """The feed for these samples. Raises `DataError` if they are empty or contradict the spec."""
+    if isinstance(samples, Unpaired):
+        return UnpairedFeed(samples, spec, batch, seed, device, workers)
     if isinstance(samples, Drawn):
         return DrawnFeed(samples, batch, seed, device)
     if isinstance(samples, Stream):
@@ -99,13 +107,15 @@ class TableFeed(Feed):
         self._fields = {name: tensor.contiguous().to(device) for name, tensor in table.fields.items()}
         self._labels = _labels(table.labels, next(iter(counts.values()))).to(device)
         self._order = Order(len(self._labels), seed)
-        self._spec, self._batch, self._flip, self._device = spec, batch, table.flip, device
+        self._spec, self._batch, self._device = spec, batch, device
+        self._flip, self._crop = table.flip, table.crop
 
     def next(self) -> Batch:
         index = self._order.next(self._batch).to(self._device, non_blocking=True)
         mirrored = _mirrored(self._order.generator, self._batch, self._device) if self._flip else None
+        corner = torch.rand(self._batch, 2, generator=self._order.generator) if self._crop else None
         fields = {
-            name: normalise(tensor.index_select(0, index), self._spec.fields[name], mirrored)
+            name: normalise(tensor.index_select(0, index), self._spec.fields[name], mirrored, corner)
             for name, tensor in self._fields.items()
         }
         return Batch(fields, self._labels.index_select(0, index))
@@ -147,27 +157,30 @@ class StreamFeed(Feed):
         self._labels = _labels(stream.labels, stream.count)
         self._order = Order(stream.count, seed)
         self._state = self._order.state_dict()
-        self._batches: Iterator[tuple[dict[str, Tensor], Tensor, Tensor, dict[str, Any]]] | None = None
+        self._batches: Iterator[tuple[dict[str, Tensor], _Draw]] | None = None
 
     def next(self) -> Batch:
         if self._batches is None:
             self._batches = self._read()
-        fields, index, mirrored, self._state = next(self._batches)
-        flips = mirrored.to(self._device) if self._stream.flip else None
+        fields, draw = next(self._batches)
+        self._state = draw.state
+        flips = draw.mirrored.to(self._device) if self._stream.flip else None
         on_device = {
-            name: normalise(tensor.to(self._device, non_blocking=True), self._spec.fields[name], flips)
+            name: normalise(tensor.to(self._device, non_blocking=True), self._spec.fields[name], flips, draw.corner)
             for name, tensor in fields.items()
         }
-        return Batch(on_device, self._labels[index].to(self._device))
+        return Batch(on_device, self._labels[draw.index].to(self._device))
 
-    def _read(self) -> Iterator[tuple[dict[str, Tensor], Tensor, Tensor, dict[str, Any]]]:
-        plans: list[tuple[Tensor, Tensor, dict[str, Any]]] = []
+    def _read(self) -> Iterator[tuple[dict[str, Tensor], _Draw]]:
+        plans: list[_Draw] = []
 
         def indices() -> Iterator[list[int]]:
             while True:
                 index = self._order.next(self._batch)
                 mirrored = _mirrored(self._order.generator, self._batch, torch.device("cpu"))
-                plans.append((index, mirrored, copy.deepcopy(self._order.state_dict())))
+                crop = self._stream.crop
+                corner = torch.rand(self._batch, 2, generator=self._order.generator) if crop else None
+                plans.append(_Draw(index, mirrored, corner, copy.deepcopy(self._order.state_dict())))
                 yield index.tolist()
 
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
@@ -178,8 +191,7 @@ class StreamFeed(Feed):
             generator=torch.Generator(),
         )
         for fields in loader:
-            index, mirrored, state = plans.pop(0)
-            yield fields, index, mirrored, state
+            yield fields, plans.pop(0)
 
     def state_dict(self) -> dict[str, Any]:
         return self._state
@@ -187,6 +199,39 @@ class StreamFeed(Feed):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._order.load_state_dict(state)
         self._state, self._batches = self._order.state_dict(), None
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """What was drawn for one batch of a stream, and the state after it. corner: where to crop, as shares."""
+
+    index: Tensor
+    mirrored: Tensor
+    corner: Tensor | None
+    state: dict[str, Any]
+
+
+class UnpairedFeed(Feed):
+    """Each field from a feed of its own, in an order of its own."""
+
+    def __init__(
+        self, unpaired: Unpaired, spec: DataSpec, batch: int, seed: int, device: torch.device, workers: int
+    ) -> None:
+        self._feeds = {
+            name: make_feed(part, DataSpec({name: spec.fields[name]}), batch, seed + number, device, workers)
+            for number, (name, part) in enumerate(unpaired.parts.items())
+        }
+        self._label = torch.zeros(batch, dtype=torch.int64, device=device)
+
+    def next(self) -> Batch:
+        return Batch({name: feed.next().fields[name] for name, feed in self._feeds.items()}, self._label)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: feed.state_dict() for name, feed in self._feeds.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for name, feed in self._feeds.items():
+            feed.load_state_dict(state[name])
 
 
 class _Readable(Dataset[dict[str, Tensor]]):
@@ -202,17 +247,31 @@ class _Readable(Dataset[dict[str, Tensor]]):
         return dict(self._stream.read(index))
 
 
-def normalise(tensor: Tensor, sample: Sample, mirrored: Tensor | None = None) -> Tensor:
+def normalise(tensor: Tensor, sample: Sample, mirrored: Tensor | None = None, corner: Tensor | None = None) -> Tensor:
     """uint8 (N, H, W, C) pictures to float32 (N, C, H, W) in the sample's range; float32 values pass as they are.
 
-    mirrored: (N,) bool, the pictures to flip left-right.
+    mirrored: (N,) bool, the pictures to flip left-right.  corner: (N, 2) in [0, 1), where larger pictures are cut.
     """
     if not sample.is_image:
         return tensor
+    if corner is not None:
+        tensor = _cropped(tensor, sample, corner)
     picture = tensor.permute(0, 3, 1, 2)
     if mirrored is not None:
         picture = torch.where(mirrored[:, None, None, None], picture.flip(3), picture)
     return picture.to(torch.float32).mul_((sample.high - sample.low) / 255).add_(sample.low)
+
+
+def _cropped(tensor: Tensor, sample: Sample, corner: Tensor) -> Tensor:
+    """Cut (N, H, W, C) pictures to the sample's size, each at its own corner, a share of the room that there is."""
+    n, height, width, _ = tensor.shape
+    _, inner_height, inner_width = sample.shape
+    room = torch.tensor([height - inner_height + 1, width - inner_width + 1])
+    top, left = (corner * room).long().to(tensor.device, non_blocking=True).unbind(1)
+    rows = top[:, None] + torch.arange(inner_height, device=tensor.device)
+    columns = left[:, None] + torch.arange(inner_width, device=tensor.device)
+    number = torch.arange(n, device=tensor.device)
+    return tensor[number[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def _mirrored(generator: torch.Generator, n: int, device: torch.device) -> Tensor:

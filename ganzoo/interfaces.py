@@ -38,6 +38,11 @@ class Generator(nn.Module):
         """Pull latents towards their mean: 1 leaves them, 0 gives the mean sample. Trades variety for fidelity."""
         return latent * truncation
 
+    def truncated(self, source: Tensor, label: Tensor, truncation: float) -> Tensor:
+        """Samples from truncated latents; override where the mean is that of something else than the latents."""
+        sample: Tensor = self(self.truncate(source, truncation), label)
+        return sample
+
     def forward(self, source: Tensor, label: Tensor) -> Tensor:
         """source: latents (N, ...) or samples (N, *source.shape); label: (N,) int64, zeros if unlabelled.
 
@@ -76,7 +81,8 @@ class Phase:
     trains: the roles that learn, with one optimiser for the tuple; all others are frozen.
     loss: returns a scalar; it never steps an optimiser and never calls backward.
     every: lazy, run each k-th iteration, the loss scaled by k.
-    repeats: updates in a row, each with a fresh batch (n_critic).
+    repeats: updates in a row, each with a fresh batch (n_critic); may be a function of the iteration, from 0.
+    scale: samples generated in an update, in multiples of the recipe's batch.
     after: called with the players once the optimiser has stepped, for projections such as weight clipping.
     """
 
@@ -84,7 +90,8 @@ class Phase:
     trains: tuple[str, ...]
     loss: Callable[[Turn], Tensor]
     every: int = 1
-    repeats: int = 1
+    repeats: int | Callable[[int], int] = 1
+    scale: int = 1
     after: Callable[[Mapping[str, nn.Module]], None] | None = None
 
 
@@ -107,15 +114,19 @@ class AdversarialLoss(Loss):
     """An ordinary two-player loss: subclasses write two functions of raw logits.
 
     n_critic: updates of D an iteration, each with a fresh batch.  n_generator: the same for G.
+    generator_batch: samples in G's updates, in multiples of the recipe's batch.
     """
 
     roles: Mapping[str, Role] = {"G": Role("generator"), "D": Role("discriminator")}
 
-    def __init__(self, n_critic: int = 1, n_generator: int = 1) -> None:
+    def __init__(self, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1) -> None:
         super().__init__()
-        if n_critic < 1 or n_generator < 1:
-            raise ValueError(f"n_critic and n_generator are at least 1, not {n_critic} and {n_generator}")
-        self.n_critic, self.n_generator = n_critic, n_generator
+        for name, value in (("n_critic", n_critic), ("n_generator", n_generator), ("generator_batch", generator_batch)):
+            if value < 1:
+                raise ValueError(f"{name} is at least 1, not {value}")
+        if generator_batch > 1 and self.needs_real:
+            raise ValueError("G's loss pairs generated with real samples: generator_batch must be 1")
+        self.n_critic, self.n_generator, self.generator_batch = n_critic, n_generator, generator_batch
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """D's loss, a scalar, from its raw logits on real and on generated samples."""
@@ -131,7 +142,7 @@ class AdversarialLoss(Loss):
     def phases(self) -> Sequence[Phase]:
         return (
             Phase("D", ("D",), self._discriminator_phase, repeats=self.n_critic, after=self.after_critic),
-            Phase("G", ("G",), self._generator_phase, repeats=self.n_generator),
+            Phase("G", ("G",), self._generator_phase, repeats=self.n_generator, scale=self.generator_batch),
         )
 
     after_critic: Callable[[Mapping[str, nn.Module]], None] | None = None
@@ -175,6 +186,12 @@ class Augmentation(nn.Module):
         """sample: (N, *target.shape). Returns the same shape and range."""
         raise NotImplementedError
 
+    def observe(self, logits: Tensor) -> None:
+        """Called with D's raw logits, detached, each time D learns from a batch of real samples; for controllers.
+
+        Must not synchronise: keep what is learned in buffers, which are saved in checkpoints.
+        """
+
 
 class FeatureExtractor(nn.Module):
     """Turns pictures into features, for metrics that compare sets of pictures. Built as `(**options)`.
@@ -199,11 +216,13 @@ class Table:
 
     fields: uint8 (N, H, W, C) pictures, or float32 (N, *shape) values.  labels: (N,) int64 or None.
     flip: mirror each picture left-right with probability 1/2, anew each time it is drawn.
+    crop: cut a random window of the spec's size out of larger pictures, anew each time.
     """
 
     fields: Mapping[str, Tensor]
     labels: Tensor | None = None
     flip: bool = False
+    crop: bool = False
 
 
 @dataclass(frozen=True)
@@ -224,6 +243,14 @@ class Stream:
     read: Callable[[int], Mapping[str, Tensor]]
     labels: Tensor | None = None
     flip: bool = False
+    crop: bool = False
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """Fields drawn independently of each other. parts: by field; each holds that one field, its labels are unread."""
+
+    parts: Mapping[str, Table | Stream]
 
 
 class Dataset(ABC):
@@ -240,7 +267,7 @@ class Dataset(ABC):
     def spec(self) -> DataSpec: ...
 
     @abstractmethod
-    def load(self) -> Table | Drawn | Stream: ...
+    def load(self) -> Table | Drawn | Stream | Unpaired: ...
 
 
 @runtime_checkable
@@ -260,6 +287,12 @@ class Callback:
 
     def on_start(self, run: Any) -> None:
         """Training is about to begin, or to go on after a resume (state is already restored)."""
+
+    def on_update(self, run: Any, phase: Phase, turn: Turn) -> None:
+        """A phase's learners have made a step; `turn` holds what was generated and judged for it.
+
+        Their gradients are still there. Must not change a player, draw random numbers, or wait for the device.
+        """
 
     def on_iteration(self, run: Any) -> None:
         """An iteration has ended."""

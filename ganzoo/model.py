@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from . import pictures
-from .config import Config
+from .config import Config, TranslationConfig
 from .errors import ModelError
 from .sampling import draw_latents, generate, quietly
 
@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 class Model:
     """A trained generator that can be sampled.
 
-    generator: the network, in evaluation mode.  config: what it is and how it was made.  target: the `Sample` it makes.
-    folder: the model folder that it was loaded from.
+    generator: the network, in evaluation mode; of a model that translates, the first.  config: what it is and how it
+    was made.  target: the `Sample` it makes.  translators: of a model that translates, every generator by the fields
+    it reads and makes, as ("a", "b").  folder: the model folder that it was loaded from.
     """
 
-    def __init__(self, generator: nn.Module, config: Config, folder: Path) -> None:
-        self.generator = generator
+    def __init__(self, network: nn.Module, config: Config, folder: Path) -> None:
+        by_role: Any = network
+        self.translators: dict[tuple[str, str], nn.Module] = {
+            (one.source, one.target): by_role[one.role] for one in config.translations
+        }
+        self.generator = next(iter(self.translators.values()), network)
         self.config = config
         self.target = config.target.sample()
         self.folder = folder
@@ -50,7 +55,36 @@ class Model:
             raise ModelError(f"cannot draw {n} samples: ask for at least 1")
         labels = self._labels(n, label)
         with quietly(self.generator, seed):
-            return generate(self.generator, self._latents(n, truncation), labels)
+            return generate(self.generator, self._latents(n), labels, truncation)
+
+    def translate(self, pictures_or_samples: Sequence[Image.Image] | Tensor, to: str | None = None) -> Tensor:
+        """Translate pictures of one field of the data into the other.
+
+        pictures_or_samples: PIL pictures of any size, of which the middle is taken and resized, or float32 samples
+        (n, *shape) in the range of the field that is read.  to: the field to make, by default that of the first
+        generator.  Returns float32 (n, *shape) on the CPU, in that field's range. Raises `ModelError`.
+        """
+        one = self.direction(to)
+        reads = one.reads.sample()
+        if isinstance(pictures_or_samples, Tensor):
+            source = pictures_or_samples
+            if source.shape[1:] != reads.shape:
+                raise ModelError(f"samples of shape {tuple(source.shape[1:])} cannot be translated: field {one.source} "
+                                 f"has {reads.shape}")  # fmt: skip
+        else:
+            source = pictures.from_images(pictures_or_samples, reads)
+        generator = self.translators[one.source, one.target]
+        with quietly(generator, None):
+            return generate(generator, source, torch.zeros(len(source), dtype=torch.int64))
+
+    def direction(self, to: str | None = None) -> TranslationConfig:
+        """The translation that makes the field `to`, by default the first. Raises `ModelError` if there is none."""
+        fields = [one.target for one in self.config.translations]
+        if not fields:
+            raise ModelError("this model makes samples from latents, it translates nothing: use sample()")
+        if to is not None and to not in fields:
+            raise ModelError(f"this model does not translate to '{to}': it makes {' and '.join(fields)}")
+        return next(one for one in self.config.translations if to in (None, one.target))
 
     def interpolate(
         self, n: int = 8, steps: int = 16, seed: int | None = None, label: int | str | Sequence[int] | None = None
@@ -60,7 +94,7 @@ class Model:
         Returns float32 (n * steps, *target.shape), as `sample` does.
         """
         with quietly(self.generator, seed):
-            corners = self._latents(n, None)
+            corners = self._latents(n)
             pairs = zip(corners, corners.roll(-1, 0), strict=True)
             walk = torch.stack([slerp(a, b, step / steps) for a, b in pairs for step in range(steps)])
             if label is None and getattr(self.generator, "conditional", False):
@@ -82,14 +116,11 @@ class Model:
 
         return push(self.folder, repo_id, PushOptions(**options), token)
 
-    def _latents(self, n: int, truncation: float | None) -> Tensor:
+    def _latents(self, n: int) -> Tensor:
         if self.config.source is not None:
-            raise ModelError("this model translates samples: it has no latents to draw")
-        latents = draw_latents(self.generator, n)
-        if truncation is None:
-            return latents
-        truncated: Tensor = self.generator.truncate(latents, truncation)  # type: ignore[operator]
-        return truncated
+            fields = " and ".join(one.target for one in self.config.translations)
+            raise ModelError(f"this model has no latents to draw from, it translates to {fields}: give it pictures")
+        return draw_latents(self.generator, n)
 
     def _labels(self, n: int, label: int | str | Sequence[int] | None) -> Tensor:
         classes, names = self.config.classes, self.config.class_names

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -29,13 +28,16 @@ from .config import (
     LicenceConfig,
     PluginConfig,
     SampleConfig,
+    TranslationConfig,
     as_samples,
     read_config,
     write_config,
 )
 from .errors import Incompatible, ModelError, PluginError, UnknownName, printable
+from .interfaces import Role
 from .model import Model
 from .registry import Registry, registry
+from .specs import DataSpec
 from .weights import WEIGHTS, TensorHeader, read_header, refuse_other_weights
 
 if TYPE_CHECKING:
@@ -49,9 +51,11 @@ _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF
 
 def save_model(run: Trainer, folder: Path, seconds: float) -> None:
     """Write the run's sampler as a model folder. seconds: spent training."""
-    role = run.game.loss.roles[run.game.generator_role()]
-    target = run.game.spec.fields[run.game.spec.field(role.target)]
-    source = None if role.source is None else run.game.spec.fields[run.game.spec.field(role.source)]
+    spec, roles = run.game.spec, run.game.loss.roles
+    role = roles[run.game.generator_role()]
+    target = spec.fields[spec.field(role.target)]
+    source = None if role.source is None else spec.fields[spec.field(role.source)]
+    translations = [] if source is None else _translations(spec, roles)
     plugin = registry().find("generator", run.recipe.generator.name).plugin
     recipe = run.recipe.to_dict()
     config = Config(
@@ -60,20 +64,33 @@ def save_model(run: Trainer, folder: Path, seconds: float) -> None:
         options={key: value for key, value in recipe["generator"].items() if key != "name"},
         source=None if source is None else SampleConfig(**source.to_dict()),
         target=SampleConfig(**target.to_dict()),
-        classes=run.game.spec.classes,
+        classes=spec.classes,
         class_names=list(run.game.dataset.class_names),
         plugin=PluginConfig(plugin.name, plugin.distribution, plugin.version),
         recipe=recipe,
         training=_training_facts(run, seconds),
         licence=LicenceConfig(data=run.game.dataset.licence),
+        translations=translations,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    save_tensors(run.sampler().state_dict(), folder / WEIGHTS)
+    network = nn.ModuleDict({one.role: run.sampler(one.role) for one in translations}) if source else run.sampler()
+    save_tensors(network.state_dict(), folder / WEIGHTS)
     write_config(folder, config)
     previews = sorted((run.folder / "samples").glob("[0-9]*.png"))
     if previews:
         shutil.copyfile(previews[-1], folder / SAMPLES)
     write_card(folder, run.folder.name if run.folder.is_absolute() else str(run.folder))
+
+
+def _translations(spec: DataSpec, roles: Mapping[str, Role]) -> list[TranslationConfig]:
+    """Every generator of the game that reads samples, the first one first."""
+    found = []
+    for name, role in roles.items():
+        if role.kind == "generator" and role.source is not None:
+            source, target = spec.field(role.source), spec.field(role.target)
+            reads, makes = (SampleConfig(**spec.fields[one].to_dict()) for one in (source, target))
+            found.append(TranslationConfig(name, source, target, reads, makes))
+    return found
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -109,10 +126,11 @@ def load_model(folder: Path, device: torch.device, components: Registry | None =
     config = read_config(folder)
     construct = constructor(config, components or registry())
     weights = folder / WEIGHTS
-    refuse_other_weights(str(folder), [path.name for path in folder.iterdir()])
+    if not weights.exists():
+        refuse_other_weights(str(folder), [path.name for path in folder.iterdir()])
     header = read_header(weights)
     network = blueprint(construct, len(header), str(folder))
-    compare(weights, header, network.state_dict())
+    compare(weights, header, network.state_dict(keep_vars=True))
     tensors = _read(weights, header, device)
     network.load_state_dict(tensors, assign=True)
     if left_on_meta(network):
@@ -139,8 +157,15 @@ def constructor(config: Config, components: Registry) -> Any:
     source, target = as_samples(config)
 
     def construct() -> nn.Module:
-        network: nn.Module = cls(source, target, config.classes, **options)
-        return network
+        if source is None:
+            network: nn.Module = cls(None, target, config.classes, **options)
+            return network
+        return nn.ModuleDict(
+            {
+                one.role: cls(one.reads.sample(), one.makes.sample(), config.classes, **options)
+                for one in config.translations
+            }
+        )
 
     return construct
 
@@ -161,19 +186,29 @@ def compare(weights: Path, header: Mapping[str, TensorHeader], plan: Mapping[str
 
 
 def _read(weights: Path, header: Mapping[str, TensorHeader], device: torch.device) -> dict[str, Tensor]:
-    """The file's tensors on the device. Raises `ModelError` if any value is NaN or infinite."""
+    """The file's tensors on the device. Raises `ModelError` if any value is NaN or infinite.
+
+    Each is read into memory of its own: one that lay in a map of the file would change or crash with it, and would
+    not be aligned, so that sums rounded otherwise than those of a network in memory.
+    """
     tensors = {}
     try:
-        with safe_open(weights, framework="pt", device=str(device)) as file:
-            for name in header:
-                # a copy: a tensor that lies in the file itself changes or crashes with it, and is not aligned, so
-                # that sums round otherwise than those of a network in memory
-                tensor = tensors[name] = file.get_tensor(name).clone()
+        with weights.open("rb", buffering=0) as file:
+            for name, stated in header.items():
+                tensor = torch.empty(stated.shape, dtype=_DTYPES[stated.dtype])
+                place = tensor.reshape(-1).view(torch.uint8).numpy()
+                file.seek(stated.start)
+                done = 0
+                while done < len(place) and (more := file.readinto(place[done:])):
+                    done += more
+                if done < len(place):
+                    raise ModelError(f"{weights} became shorter while it was read: try again")
                 # the extremes carry NaN and infinity along, in one pass and without another tensor
                 if tensor.is_floating_point() and tensor.numel() and not _finite(tensor):
                     raise ModelError(f"{weights}: {printable(name)} has values that are not finite")
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{weights} cannot be read as safetensors: {printable(str(error))}") from error
+                tensors[name] = tensor.to(device)
+    except OSError as error:
+        raise ModelError(f"{weights} cannot be read: {error.strerror or error}") from error
     return tensors
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from .interfaces import Density
@@ -27,6 +28,28 @@ def to_images(samples: Tensor, spec: Sample) -> list[Image.Image]:
     unit = (samples.detach().float().cpu() - spec.low) / (spec.high - spec.low)
     bytes_NHWC = unit.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
     return [Image.fromarray(one.squeeze(-1).numpy() if one.shape[-1] == 1 else one.numpy()) for one in bytes_NHWC]
+
+
+def from_images(images: Sequence[Image.Image], spec: Sample) -> Tensor:
+    """Pictures as samples, (N, C, H, W) in the spec's range: the middle of each, of the spec's proportions, resized."""
+    channels, height, width = spec.shape
+    mode = "L" if channels == 1 else "RGB"
+    fitted = [ImageOps.fit(one.convert(mode), (width, height), Image.Resampling.LANCZOS) for one in images]
+    bytes_NHWC = torch.from_numpy(np.stack([np.asarray(one).reshape(height, width, channels) for one in fitted]))
+    return bytes_NHWC.permute(0, 3, 1, 2).float() * ((spec.high - spec.low) / 255) + spec.low
+
+
+def columns(stages: Sequence[tuple[Tensor, Sample]]) -> Image.Image:
+    """Samples beside what became of them: a column a stage, a row a sample; colour where any stage has it."""
+    sheets = [grid(samples, spec, columns=1) for samples, spec in stages]
+    mode = "RGB" if any(sheet.mode == "RGB" for sheet in sheets) else "L"
+    height = max(sheet.height for sheet in sheets)
+    whole = Image.new(mode, (sum(sheet.width for sheet in sheets), height), _BACKGROUND if mode == "L" else (255,) * 3)
+    left = 0
+    for sheet in sheets:
+        whole.paste(sheet.convert(mode), (left, 0))
+        left += sheet.width
+    return whole
 
 
 def grid(samples: Tensor, spec: Sample, columns: int | None = None) -> Image.Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,7 +119,17 @@ def _phase(game: Game, phase: Any) -> str:
 
     options = options_for(game.recipe, phase.trains)
     detail = {"adam": f"betas {options.betas}", "sgd": f"momentum {options.momentum:g}", "rmsprop": ""}[options.name]
-    often = f", {phase.repeats} times" if phase.repeats > 1 else ""
+    often = f", {_times(phase.repeats)}" if phase.repeats != 1 else ""
+    often += f", {game.recipe.batch * phase.scale} samples" if phase.scale > 1 else ""
     often += f", every {phase.every} iterations" if phase.every > 1 else ""
     schedule = "" if options.schedule == "constant" else f", {options.schedule} schedule"
     return f"trains {' and '.join(phase.trains)}{often}; {options.name} lr {options.lr:g} {detail}".rstrip() + schedule
+
+
+def _times(repeats: int | Callable[[int], int]) -> str:
+    """How often a phase updates in an iteration; for a schedule, what it does at first and most of the time."""
+    if not callable(repeats):
+        return f"{repeats} times"
+    counts = [repeats(iteration) for iteration in range(1000)]
+    usual = max(set(counts), key=counts.count)
+    return f"{usual} times" if counts[0] == usual else f"{usual} times, at first {counts[0]}"

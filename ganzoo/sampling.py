@@ -16,17 +16,26 @@ _CHUNK = 256
 def quietly(generator: nn.Module, seed: int | None) -> Iterator[None]:
     """Evaluation mode and no gradients; with a seed, torch's random generators are seeded and put back after."""
     training = generator.training
-    generator.eval()
+    if training:
+        generator.eval()
     try:
         if seed is None:
             with torch.inference_mode():
                 yield
         else:
-            with torch.random.fork_rng(), torch.inference_mode():
-                torch.manual_seed(seed)
+            with torch.random.fork_rng(devices=_accelerators()), torch.inference_mode():
+                torch.default_generator.manual_seed(seed)
+                for device in _accelerators():
+                    torch.cuda.default_generators[device].manual_seed(seed)
                 yield
     finally:
-        generator.train(training)
+        if training:
+            generator.train()
+
+
+def _accelerators() -> list[int]:
+    """CUDA devices in use; torch.manual_seed would wake them up, which takes longer than a small model's sample."""
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
 
 
 def draw_latents(generator: Any, n: int) -> Tensor:
@@ -35,11 +44,12 @@ def draw_latents(generator: Any, n: int) -> Tensor:
     return latent
 
 
-def generate(generator: nn.Module, source: Tensor, label: Tensor) -> Tensor:
+def generate(generator: Any, source: Tensor, label: Tensor, truncation: float | None = None) -> Tensor:
     """Run a generator on sources and labels in chunks. Returns float32 on the CPU."""
     device = next((p.device for p in generator.parameters()), torch.device("cpu"))
-    chunks = [
-        generator(source[i : i + _CHUNK].to(device), label[i : i + _CHUNK].to(device)).float().cpu()
-        for i in range(0, len(source), _CHUNK)
-    ]
+    chunks = []
+    for start in range(0, len(source), _CHUNK):
+        given = source[start : start + _CHUNK].to(device), label[start : start + _CHUNK].to(device)
+        sample = generator(*given) if truncation is None else generator.truncated(*given, truncation)
+        chunks.append(sample.float().cpu())
     return torch.cat(chunks)

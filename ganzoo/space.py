@@ -45,9 +45,14 @@ def push_space(model: str, repo_id: str | None, options: PushOptions, token: str
 
 
 def pages(config: Config, published: Reference | None) -> dict[str, Content]:
-    """The Space's files by name. published: the model's commit on the Hub; None if it lies beside the page."""
+    """The Space's files by name. published: the model's commit on the Hub; None if it lies beside the page.
+
+    Raises `UsageError` for a model that translates.
+    """
     from . import __version__
 
+    if config.source is not None:
+        raise UsageError("this model translates pictures: Spaces are written for models with latents only")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ganzoo", "templates/space"),
         undefined=jinja2.StrictUndefined,

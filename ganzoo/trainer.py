@@ -154,7 +154,7 @@ class Trainer:
         for phase in self.phases:
             if self.iteration % phase.every:
                 continue
-            for repeat in range(phase.repeats):
+            for repeat in range(repeats(phase, self.iteration)):
                 if repeat:
                     self._batch = None
                 self._update(phase)
@@ -162,12 +162,14 @@ class Trainer:
 
     def _update(self, phase: Phase) -> None:
         self._let_learn(phase.trains)
-        turn = Turn(self.players, phase.trains, self._context, self._draw, self.recipe.batch)
+        turn = Turn(self.players, phase.trains, self._context, self._draw, self.recipe.batch * phase.scale)
         loss = phase.loss(turn)
         self.meter.add(f"loss/{phase.name}", loss.detach())
         self.teams[phase.trains].update(loss * phase.every if phase.every > 1 else loss, self.images)
         if phase.after:
             phase.after(self.players)
+        for callback in self.callbacks:
+            callback.on_update(self, phase, turn)
 
     def _let_learn(self, learners: tuple[str, ...]) -> None:
         """Only the learners' parameters carry gradients."""
@@ -212,7 +214,7 @@ class Trainer:
             "players": {name: player.state_dict() for name, player in self.players.items()},
             "parts": self._parts.state_dict(),
             "optimizers": {"+".join(roles): team.optimizer.state_dict() for roles, team in self.teams.items()},
-            "callbacks": {_full_name(callback): callback.state_dict() for callback in self.callbacks},
+            "callbacks": {full_name(callback): callback.state_dict() for callback in self.callbacks},
             "feed": self.feed.state_dict(),
             "meter": self.meter.state_dict(),
             "random": random_state(),
@@ -227,11 +229,17 @@ class Trainer:
         for roles, team in self.teams.items():
             team.load_state_dict(state["optimizers"]["+".join(roles)])
         for callback in self.callbacks:
-            callback.load_state_dict(state["callbacks"].get(_full_name(callback), {}))
+            callback.load_state_dict(state["callbacks"].get(full_name(callback), {}))
         self.feed.load_state_dict(state["feed"])
         self.meter.load_state_dict(state["meter"], self.device)
         set_random_state(state["random"])
 
 
-def _full_name(callback: Callback) -> str:
+def repeats(phase: Phase, iteration: int) -> int:
+    """How often a phase updates in this iteration."""
+    return phase.repeats(iteration) if callable(phase.repeats) else phase.repeats
+
+
+def full_name(callback: Callback) -> str:
+    """The key of a callback's state in checkpoints."""
     return f"{type(callback).__module__}.{type(callback).__qualname__}"

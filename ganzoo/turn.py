@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +13,26 @@ from .interfaces import Batch, Role
 from .specs import DataSpec
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What a discriminator said of a sample: raw float32 logits, detached.
+
+    judge: its role.  sample: (N, *shape), before augmentations.  real: True if it is a field of the turn's batch.
+    maker: the role of the generator whose `turn.fake()` it is, None for real and for all other samples.
+    """
+
+    judge: str
+    sample: Tensor
+    logits: Tensor
+    real: bool = False
+    maker: str | None = None
+
+
 class Turn:
     """One update of one phase.
 
     players: networks by role.  learners: the roles that learn in this phase.
-    size: samples in a batch.  device: where they live.
+    size: samples to generate, the batch's in multiples of the phase's scale.  device: where they live.
     """
 
     def __init__(
@@ -33,19 +49,28 @@ class Turn:
         self.device = context.device
         self._context = context
         self._draw = draw
+        self._batch: Batch | None = None
+        self._label: Tensor | None = None
         self._fakes: dict[str, Tensor] = {}
+        self._logits: dict[tuple[str, int, int | None], tuple[Tensor, Tensor | None, Tensor]] = {}
 
     @property
     def batch(self) -> Batch:
         """Real samples, drawn when first asked for; only these count as images."""
-        return self._draw()
+        if self._batch is None:
+            self._batch = self._draw()
+        return self._batch
 
     @property
     def label(self) -> Tensor:
-        """(N,) int64; zeros if the data are unlabelled."""
-        if self._context.spec.classes == 0:
-            return torch.zeros(self.size, dtype=torch.int64, device=self.device)
-        return self.batch.label
+        """(size,) int64: the batch's, repeated in a larger update; zeros if the data are unlabelled."""
+        if self._label is None:
+            if self._context.spec.classes == 0:
+                self._label = torch.zeros(self.size, dtype=torch.int64, device=self.device)
+            else:
+                label = self.batch.label
+                self._label = label.repeat(self.size // len(label))
+        return self._label
 
     @property
     def real(self) -> Tensor:
@@ -81,12 +106,59 @@ class Turn:
         return latent
 
     def logits(self, sample: Tensor, role: str = "D", label: Tensor | None = None) -> Tensor:
-        """Raw float32 logits of the discriminator in `role`, which sees `sample` through the augmentations."""
+        """Raw float32 logits of the discriminator in `role`, which sees `sample` through the augmentations.
+
+        Remembered within the turn: asked again for the same tensors, it gives the same logits and graph.
+        """
+        key = (role, id(sample), None if label is None else id(label))
+        if key not in self._logits:
+            # the tensors are kept with the answer, so that their ids stay theirs
+            self._logits[key] = (sample, label, self._judge(sample, role, self._label_of(sample, label)))
+        return self._logits[key][2]
+
+    def _label_of(self, sample: Tensor, label: Tensor | None) -> Tensor:
+        return self.label[: len(sample)] if label is None else label
+
+    def _judge(self, sample: Tensor, role: str, label: Tensor) -> Tensor:
+        seen = sample
         for augmentation in self._context.augmentations:
-            sample = augmentation(sample)
+            seen = augmentation(seen)
         with self._context.autocast():
-            logits: Tensor = self.players[role](sample, self.label if label is None else label)
-        return logits.float()
+            raw: Tensor = self.players[role](seen, label)
+        logits = raw.float()
+        if role in self.learners and self._batch and any(sample is real for real in self._batch.fields.values()):
+            for augmentation in self._context.augmentations:
+                augmentation.observe(logits.detach())  # type: ignore[operator]
+        return logits
+
+    @property
+    def drawn(self) -> Batch | None:
+        """The batch if somebody has asked for it; asking here draws none."""
+        return self._batch
+
+    @property
+    def generated(self) -> dict[str, Tensor]:
+        """What `fake` has made so far, by role, detached."""
+        return {role: sample.detach() for role, sample in self._fakes.items()}
+
+    @property
+    def judgements(self) -> list[Judgement]:
+        """What `logits` has answered so far."""
+        real = list(self._batch.fields.values()) if self._batch else []
+        return [
+            Judgement(
+                role,
+                sample.detach(),
+                logits.detach(),
+                any(sample is one for one in real),
+                next((maker for maker, fake in self._fakes.items() if sample is fake), None),
+            )
+            for (role, *_), (sample, _, logits) in self._logits.items()
+        ]
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The precision that players compute in, for a penalty that runs one itself."""
+        return self._context.autocast()
 
     def log(self, name: str, value: Tensor) -> None:
         """Keep a scalar for the next row of `metrics.jsonl`, which gets the mean. Never synchronises."""

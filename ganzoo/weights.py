@@ -25,10 +25,11 @@ _MAX_AXES = 8
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """What a file says of one tensor. dtype: as safetensors names it."""
+    """What a file says of one tensor. dtype: as safetensors names it.  start: the byte of the file it begins at."""
 
     dtype: str
     shape: tuple[int, ...]
+    start: int
 
 
 def read_header(path: Path) -> dict[str, TensorHeader]:
@@ -55,7 +56,10 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
         _check_places(tree, total - 8 - length)
     except ValueError as error:
         raise ModelError(f"{path} has no valid safetensors header: {error}") from error
-    return {name: TensorHeader(entry["dtype"], tuple(entry["shape"])) for name, entry in tree.items()}
+    return {
+        name: TensorHeader(entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
+        for name, entry in tree.items()
+    }
 
 
 def _check_places(tree: Mapping[str, Any], size: int) -> None:

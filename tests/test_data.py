@@ -4,11 +4,12 @@ import pytest
 import torch
 
 import ganzoo
-from ganzoo import DataSpec, Drawn, Sample, Stream, Table
+from ganzoo import DataSpec, Drawn, Sample, Stream, Table, Unpaired
 from ganzoo.data import Order, make_feed, normalise
 
 CPU = torch.device("cpu")
 PICTURE = DataSpec({"image": Sample((1, 2, 2))}, classes=3)
+PAIR = DataSpec({"a": Sample((1, 2, 2)), "b": Sample((1, 1, 1))})
 VALUE = DataSpec({"value": Sample((1,), -torch.inf, torch.inf)})
 
 
@@ -23,6 +24,13 @@ def read_picture(index: int) -> dict[str, torch.Tensor]:
 FEEDS = {
     "table": lambda: make_feed(Table({"image": pictures(10)}, torch.arange(10) % 3, flip=True), PICTURE, 4, 7, CPU),
     "drawn": lambda: make_feed(Drawn(lambda n, g: ({"value": torch.randn(n, 1, generator=g)}, None)), VALUE, 4, 7, CPU),
+    "unpaired": lambda: make_feed(
+        Unpaired({"a": Table({"a": pictures(10)}), "b": Table({"b": pictures(7)}, crop=True, flip=True)}),
+        PAIR,
+        4,
+        7,
+        CPU,
+    ),
     "stream": lambda: make_feed(Stream(10, read_picture, torch.arange(10) % 3, flip=True), PICTURE, 4, 7, CPU),
 }
 
@@ -48,6 +56,31 @@ def test_a_stream_gives_the_same_batches_as_a_table_and_as_its_workers():
     workers = make_feed(Stream(10, read_picture, torch.arange(10) % 3, flip=True), PICTURE, 4, 7, CPU, workers=1)
     for a, b, c in zip(table, stream, drawn(workers, 6), strict=True):
         assert torch.equal(a, b) and torch.equal(a, c)
+
+
+def test_unpaired_fields_each_come_once_in_an_epoch_of_their_own():
+    spec = DataSpec({"a": Sample((1, 2, 2), 0, 255), "b": Sample((1, 2, 2), 0, 255)})
+    parts = {"a": Table({"a": pictures(10)}), "b": Table({"b": pictures(5)})}
+    feed = make_feed(Unpaired(parts), spec, 5, 7, CPU)
+    batches = [feed.next() for _ in range(2)]
+    first = {name: torch.cat([batch.fields[name][:, 0, 0, 0] / 4 for batch in batches]).tolist() for name in "ab"}
+    assert sorted(first["a"]) == list(range(10))
+    assert sorted(first["b"][:5]) == sorted(first["b"][5:]) == list(range(5))
+    assert first["a"][:5] != first["b"][:5]
+
+
+@pytest.mark.parametrize("kind", [Table, Stream])
+def test_larger_pictures_are_cropped_at_random_everywhere(kind):
+    whole = torch.arange(12, dtype=torch.uint8).reshape(1, 3, 4, 1)
+    spec = DataSpec({"image": Sample((1, 2, 2), 0, 255)})
+    samples = (
+        Table({"image": whole}, crop=True)
+        if kind is Table
+        else Stream(1, lambda index: {"image": whole[index]}, crop=True)
+    )
+    feed = make_feed(samples, spec, 64, 0, CPU)
+    windows = {tuple(window.flatten().tolist()) for window in feed.next().fields["image"]}
+    assert windows == {(corner, corner + 1, corner + 4, corner + 5) for corner in (0, 1, 2, 4, 5, 6)}
 
 
 def test_each_index_comes_once_an_epoch():

@@ -19,7 +19,7 @@ CONTENTS = {
     "Losses": ("interfaces", ["Loss", "AdversarialLoss", "Role", "Phase"]),
     "What a loss sees": ("turn", ["Turn"]),
     "Penalties and augmentations": ("interfaces", ["Penalty", "Augmentation"]),
-    "Data": ("interfaces", ["Dataset", "Table", "Stream", "Drawn", "Density", "Batch"]),
+    "Data": ("interfaces", ["Dataset", "Table", "Stream", "Drawn", "Unpaired", "Density", "Batch"]),
     "Callbacks": ("interfaces", ["Callback"]),
     "Feature extractors": ("interfaces", ["FeatureExtractor"]),
     "Errors": ("errors", ["GanzooError", "UsageError", "Incompatible", "DataError", "PluginError", "UnknownName"]),

@@ -134,6 +134,25 @@ def test_lazy_losses_are_scaled_by_their_interval(small, monkeypatch):
     torch.testing.assert_close(gradients[2], 2 * gradients[1])
 
 
+def test_repeats_may_follow_a_schedule_of_iterations(small, monkeypatch):
+    trainer, loss = recording(small, monkeypatch)
+    d = trainer.phases[0]
+    trainer.phases = (ganzoo.Phase("D", d.trains, d.loss, repeats=lambda iteration: 4 - iteration),)
+    for _ in range(3):
+        trainer.iterate()
+    assert len(loss.events) == 4 + 3 + 2
+    assert trainer.images == 9 * 16
+
+
+def test_a_scaled_phase_generates_more_than_the_batch_and_shows_no_more_real_samples(small, monkeypatch):
+    trainer, loss = recording(small, monkeypatch)
+    g = trainer.phases[-1]
+    trainer.phases = (ganzoo.Phase("G", g.trains, g.loss, scale=3),)
+    trainer.iterate()
+    assert loss.events == [("G", 48)]
+    assert trainer.images == 0
+
+
 def test_logged_values_are_means_since_the_last_row():
     meter = Meter()
     for value in (1.0, 2.0, 6.0):

@@ -1,4 +1,7 @@
-"""Pictures of the same latents as training goes on: `samples/<images>.png`, a film of them, real beside generated."""
+"""Pictures of the same latents as training goes on: `samples/<images>.png`, a film of them, real beside generated.
+
+Generators that translate are shown as samples, what is made of them, and what is made of that on the way back.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,15 @@ from PIL import Image
 from torch import Tensor
 
 from .. import pictures
-from ..interfaces import Callback
+from ..interfaces import Callback, Role
 from ..recipe import Previews
 from ..sampling import draw_latents, generate, quietly
+from ..specs import Sample
 from ..trainer import Trainer
 
 _POINTS = 10_000  # a histogram or scatter needs more samples than a grid
 _GROWTH = 1.25
+_ROWS = 8  # of each translation
 
 
 class PreviewWriter(Callback):
@@ -31,26 +36,28 @@ class PreviewWriter(Callback):
     def on_start(self, run: Trainer) -> None:
         self._role = run.game.loss.roles[run.game.generator_role()]
         self._sample = run.game.spec.fields[run.game.spec.field(self._role.target)]
+        self._journeys = journeys(run.game.loss.roles)
         count = self._options.count if self._sample.is_image else _POINTS
+        if self._journeys:
+            count = min(count, _ROWS)
         state = run.feed.state_dict()
-        self._real = self._collect(run, self._role.target, count)
+        real = self._collect(run, count)
+        run.feed.load_state_dict(state)
+        self._real = real[run.game.spec.field(self._role.target)]
         self._label = fixed_labels(count, run.game.spec.classes)
-        if self._role.source is None:
+        if self._journeys:
+            self._sources = {path: real[run.game.spec.field(_source(run, path))] for path in self._journeys}
+        else:
             generator = run.sampler()
             with quietly(generator, run.recipe.seed):
                 self._source = draw_latents(generator, count)
-        else:
-            self._source = self._collect(run, self._role.source, count)
-        run.feed.load_state_dict(state)
         if run.images == 0:
             self._draw(run)
 
-    def _collect(self, run: Trainer, field: str, count: int) -> Tensor:
-        """`count` real samples; the caller puts the feed back."""
-        parts: list[Tensor] = []
-        while sum(map(len, parts)) < count:
-            parts.append(run.feed.next().fields[run.game.spec.field(field)].cpu())
-        return torch.cat(parts)[:count]
+    def _collect(self, run: Trainer, count: int) -> dict[str, Tensor]:
+        """`count` real samples of each field; the caller puts the feed back."""
+        batches = [run.feed.next().fields for _ in range(math.ceil(count / run.recipe.batch))]
+        return {name: torch.cat([batch[name].cpu() for batch in batches])[:count] for name in batches[0]}
 
     def on_iteration(self, run: Trainer) -> None:
         if run.images >= self._next:
@@ -66,6 +73,8 @@ class PreviewWriter(Callback):
             callback.on_preview(run, path)
 
     def _picture(self, run: Trainer) -> Image.Image:
+        if self._journeys:
+            return pictures.columns([stage for path in self._journeys for stage in self._stages(run, path)])
         generator = run.sampler()
         with quietly(generator, run.recipe.seed):
             samples = generate(generator, self._source, self._label)
@@ -73,12 +82,23 @@ class PreviewWriter(Callback):
             return pictures.grid(samples, self._sample)
         return pictures.plot(samples, f"{run.images:,} samples seen", self._real, run.game.dataset)
 
+    def _stages(self, run: Trainer, path: tuple[str, ...]) -> list[tuple[Tensor, Sample]]:
+        """The samples at the beginning of a journey and after each of its generators."""
+        spec, sample = run.game.spec, self._sources[path]
+        stages = [(sample, spec.fields[spec.field(_source(run, path))])]
+        for name in path:
+            generator = run.sampler(name)
+            with quietly(generator, run.recipe.seed):
+                sample = generate(generator, sample, self._label)
+            stages.append((sample, spec.fields[spec.field(run.game.loss.roles[name].target)]))
+        return stages
+
     def on_end(self, run: Trainer) -> None:
         """The last picture, the film, and real beside generated."""
         self._draw(run)
         last = self._picture(run)
         last.save(run.folder / "samples.png")
-        if self._sample.is_image:
+        if self._sample.is_image and not self._journeys:
             real = pictures.grid(self._real, self._sample)
             pictures.side_by_side(real, last).save(run.folder / "real-versus-generated.png")
         frames = preview_files(run.folder)
@@ -89,6 +109,21 @@ class PreviewWriter(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._next = state["next"]
+
+
+def journeys(roles: Mapping[str, Role]) -> list[tuple[str, ...]]:
+    """Each generator that reads samples, followed by one that leads back where there is one."""
+    translators = {name: role for name, role in roles.items() if role.kind == "generator" and role.source is not None}
+    paths = []
+    for name, role in translators.items():
+        back = [other for other, one in translators.items() if (one.source, one.target) == (role.target, role.source)]
+        paths.append((name, *back[:1]))
+    return paths
+
+
+def _source(run: Trainer, path: tuple[str, ...]) -> str:
+    """The field that a journey begins with."""
+    return str(run.game.loss.roles[path[0]].source)
 
 
 def preview_files(folder: Path) -> list[Path]:

@@ -18,8 +18,8 @@ import ganzoo
 class _CrossEntropy(ganzoo.AdversarialLoss):
     """D's half of Goodfellow et al. 2014, shared by the two choices for G."""
 
-    def __init__(self, smoothing: float, n_critic: int, n_generator: int) -> None:
-        super().__init__(n_critic, n_generator)
+    def __init__(self, smoothing: float, n_critic: int, n_generator: int, generator_batch: int) -> None:
+        super().__init__(n_critic, n_generator, generator_batch)
         if not 0 <= smoothing < 1:
             raise ValueError(f"smoothing lies in [0, 1), not {smoothing}: 0.1 gives real samples the target 0.9")
         self.smoothing = smoothing
@@ -35,11 +35,14 @@ class Minimax(_CrossEntropy):
     G's gradient vanishes where D is sure of itself; `non-saturating` has no such flat part.
     smoothing: real samples get the target 1 - smoothing, generated ones keep 0 (one-sided; Salimans et al. 2016,
     arXiv:1606.03498).  n_critic, n_generator: updates of D and of G an iteration.
+    generator_batch: samples in an update of G, in multiples of the batch.
     Goodfellow et al. 2014 (arXiv:1406.2661), equation 1 and algorithm 1, whose k is n_critic.
     """
 
-    def __init__(self, smoothing: float = 0.0, n_critic: int = 1, n_generator: int = 1) -> None:
-        super().__init__(smoothing, n_critic, n_generator)
+    def __init__(
+        self, smoothing: float = 0.0, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1
+    ) -> None:
+        super().__init__(smoothing, n_critic, n_generator, generator_batch)
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
         """E log(1 - σ(D(G(z)))), unbounded below."""
@@ -51,11 +54,14 @@ class NonSaturating(_CrossEntropy):
 
     smoothing: real samples get the target 1 - smoothing, generated ones keep 0 (one-sided; Salimans et al. 2016,
     arXiv:1606.03498).  n_critic, n_generator: updates of D and of G an iteration.
+    generator_batch: samples in an update of G, in multiples of the batch.
     Goodfellow et al. 2014 (arXiv:1406.2661), section 3.
     """
 
-    def __init__(self, smoothing: float = 0.0, n_critic: int = 1, n_generator: int = 1) -> None:
-        super().__init__(smoothing, n_critic, n_generator)
+    def __init__(
+        self, smoothing: float = 0.0, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1
+    ) -> None:
+        super().__init__(smoothing, n_critic, n_generator, generator_batch)
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
         """-E log σ(D(G(z))): the labels are flipped, not smoothed."""
@@ -68,11 +74,20 @@ class LeastSquares(ganzoo.AdversarialLoss):
     a, b: D's targets on generated and on real samples.  c: what G wants D to say of its samples. The paper's
     other choice, a = -1, b = 1, c = 0, minimises a Pearson χ² divergence.
     n_critic, n_generator: updates of D and of G an iteration.
+    generator_batch: samples in an update of G, in multiples of the batch.
     Mao et al. 2017 (arXiv:1611.04076), section 3.
     """
 
-    def __init__(self, a: float = 0.0, b: float = 1.0, c: float = 1.0, n_critic: int = 1, n_generator: int = 1) -> None:
-        super().__init__(n_critic, n_generator)
+    def __init__(
+        self,
+        a: float = 0.0,
+        b: float = 1.0,
+        c: float = 1.0,
+        n_critic: int = 1,
+        n_generator: int = 1,
+        generator_batch: int = 1,
+    ) -> None:
+        super().__init__(n_critic, n_generator, generator_batch)
         self.a, self.b, self.c = a, b, c
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -91,11 +106,14 @@ class Wasserstein(ganzoo.AdversarialLoss):
     None leaves the weights alone, for a critic held to Lipschitz functions by other means: the penalty
     `gradient-penalty` (Gulrajani et al. 2017, arXiv:1704.00028), or spectral norm.
     n_critic, n_generator: updates of the critic and of G an iteration; both papers use n_critic 5.
+    generator_batch: samples in an update of G, in multiples of the batch.
     Arjovsky et al. 2017 (arXiv:1701.07875), algorithm 1.
     """
 
-    def __init__(self, clip: float | None = None, n_critic: int = 1, n_generator: int = 1) -> None:
-        super().__init__(n_critic, n_generator)
+    def __init__(
+        self, clip: float | None = None, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1
+    ) -> None:
+        super().__init__(n_critic, n_generator, generator_batch)
         if clip is not None and not clip > 0:
             raise ValueError(f"clip is positive, not {clip}: leave it out to clip no weights")
         self.clip = clip
@@ -120,11 +138,12 @@ class Hinge(ganzoo.AdversarialLoss):
     """D minimises E max(0, 1 - D(x)) + E max(0, 1 + D(G(z))), and G minimises -E D(G(z)).
 
     n_critic, n_generator: updates of D and of G an iteration.
+    generator_batch: samples in an update of G, in multiples of the batch.
     Lim & Ye 2017 (arXiv:1705.02894); Miyato et al. 2018 (arXiv:1802.05957).
     """
 
-    def __init__(self, n_critic: int = 1, n_generator: int = 1) -> None:
-        super().__init__(n_critic, n_generator)
+    def __init__(self, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1) -> None:
+        super().__init__(n_critic, n_generator, generator_batch)
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))."""
