@@ -152,11 +152,11 @@ def _body(config: Config, model: str, samples: bool, license: str) -> str:
 
 
 def shared_recipe(config: Config) -> dict[str, Any]:
-    """The recipe with the last part only of paths on the machine it was trained on."""
+    """The recipe with the last part only of paths on the machine it was trained on; two paths are joined by a colon."""
     recipe: dict[str, Any] = json.loads(json.dumps(config.recipe))
     data = recipe.get("data")
     if isinstance(data, dict) and data.get("name") != "hub" and isinstance(data.get("path"), str):
-        data["path"] = Path(data["path"]).name
+        data["path"] = ":".join(Path(one).name for one in data["path"].split(":"))
     return recipe
 
 

@@ -17,19 +17,21 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "ganzoo"
 
 LAYERS = [
-    {"errors", "specs", "files", "strictjson", "sections"},
-    {"hookspecs", "interfaces"},
+    {"errors", "specs", "files", "strictjson", "sections", "history", "symptoms"},
+    {"hookspecs", "interfaces", "health"},
     {"admission", "source", "turn", "registry"},
     {"recipe"},
     {"build", "optim", "data", "device", "checkpoint", "sampling", "pictures", "config"},
-    {"weights", "hubclient", "blueprint"},
-    {"check"},
+    {"weights", "hubclient", "blueprint", "features", "values", "comparison"},
+    {"distances"},
+    {"check", "diagnosis"},
     {"plan"},
+    {"reference"},
     {"command", "hub"},
     {"card", "hubrepository"},
-    {"trainer"},
+    {"trainer", "evaluation"},
     {"model", "modelfolder", "publish", "pull", "space"},
-    {"callbacks"},
+    {"callbacks", "report"},
     {"runfolder"},
     {"api"},
     {"__init__"},
@@ -134,6 +136,29 @@ def test_the_trainer_names_no_part_of_the_zoo():
     assert {"dcgan", "hinge", "cifar10", "r1"} <= names
     words = {word for name in names for word in (name, name.replace("-", "_"), name.replace("-", ""))}
     assert _named((CORE / "trainer.py").read_text(), words) == set()
+
+
+def _words_of(path: Path) -> set[str]:
+    """What a file's code can tell apart: identifiers, and whole strings that are no docstrings."""
+    tree = ast.parse(path.read_text())
+    words = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    words |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    words |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {word.lower().replace("_", "-") for word in words}
+
+
+def test_the_core_names_no_network_loss_penalty_or_augmentation():
+    kinds = ("generator", "discriminator", "loss", "penalty", "augmentation")
+    names = {one.component.name for one in ganzoo_registry().all() if one.component.kind in kinds}
+    assert {"dcgan", "cyclegan", "stylegan2", "path-length", "ada", "lecam", "wgan-gp"} <= names
+    found = {
+        f"{path.relative_to(CORE)} names {name}"
+        for path in CORE.rglob("*.py")
+        for name in names & _words_of(path)
+        if "templates" not in path.parts
+    }
+    # a distance of that name, between samples and data, is no loss
+    assert found - {"values.py names wasserstein"} == set()
 
 
 def test_the_name_check_sees_a_name():

@@ -78,7 +78,8 @@ def _translate(model: Any, given: Path, to: str | None, out: Path) -> None:
     images = []
     for file in files:
         try:
-            images.append(Image.open(file).convert("RGB"))
+            with Image.open(file) as image:
+                images.append(image.convert("RGB"))
         except FileNotFoundError as error:
             raise UsageError(f"--input {given}: there is no such file or folder") from error
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
