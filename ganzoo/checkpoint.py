@@ -1,11 +1,13 @@
 """Checkpoints: a tree of tensors and plain values as safetensors and JSON, written beside and renamed.
 
-A kill at any instant leaves the last whole checkpoint; a damaged one is told from its hash. Never pickle.
+A kill at any instant leaves the last whole checkpoint; a damaged one is told from its hash, and the one before is
+taken. Never pickle.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,25 +15,42 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .errors import CheckpointError
 from .files import file_hash, flush
 
+log = logging.getLogger("ganzoo")
+
 FORMAT = 1
 TENSORS, STATE = "state.safetensors", "state.json"
+
+
+class NewerFormat(CheckpointError):
+    """A checkpoint of a newer ganzoo, which is not damaged."""
 
 
 def save(folder: Path, tree: Mapping[str, Any]) -> None:
     """Write the tree as `folder`, whole or not at all.
 
     tree: nested dicts, lists and tuples of tensors, numpy arrays, numbers, strings and None; dict keys are
-    strings or numbers.
+    strings or numbers. Raises `CheckpointError` if it cannot be written; what was there before stays.
     """
     beside = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        _write(beside, tree)
+        _replace(folder, beside)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"checkpoint {folder} cannot be written: {reason}; earlier ones are kept") from error
+
+
+def _write(beside: Path, tree: Mapping[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     values = _split(tree, "", tensors)
     save_file(tensors, beside / TENSORS, metadata={"format": "pt"})
@@ -39,10 +58,24 @@ def save(folder: Path, tree: Mapping[str, Any]) -> None:
     (beside / STATE).write_text(json.dumps(state))
     for path in (beside / TENSORS, beside / STATE, beside):
         flush(path)
+
+
+def _replace(folder: Path, beside: Path) -> None:
+    """Give `beside` the name `folder`. What has it now is moved away first; `_put_back` undoes half of that."""
+    before = folder.with_name(f".{folder.name}.before")
     if folder.exists():
-        shutil.rmtree(folder)
+        shutil.rmtree(before, ignore_errors=True)
+        folder.rename(before)
     beside.rename(folder)
     flush(folder.parent)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _put_back(folder: Path) -> None:
+    for before in folder.glob(".*.before"):
+        name = folder / before.name.removeprefix(".").removesuffix(".before")
+        if not name.exists():
+            before.rename(name)
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -50,14 +83,45 @@ def load(folder: Path) -> dict[str, Any]:
     try:
         state = json.loads((folder / STATE).read_text())
         if state["format"] > FORMAT:
-            raise CheckpointError(f"checkpoint {folder} has format {state['format']}: update ganzoo to read it")
+            raise NewerFormat(f"checkpoint {folder} has format {state['format']}: update ganzoo to read it")
         if file_hash(folder / TENSORS) != state["sha256"]:
             raise CheckpointError(f"checkpoint {folder} is damaged: {TENSORS} does not match its hash")
         tensors = load_file(folder / TENSORS)
         tree: dict[str, Any] = _join(state["values"], tensors)
         return tree
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise CheckpointError(f"checkpoint {folder} is damaged: {error}") from error
+
+
+def last(folder: Path) -> Path | None:
+    """The newest whole checkpoint in a folder, if there is one."""
+    found = checkpoints(folder)
+    return found[-1] if found else None
+
+
+def load_last(folder: Path) -> dict[str, Any] | None:
+    """What the newest checkpoint holds that is not damaged; None if none was ever written.
+
+    Damaged ones are removed, with a warning, so that they do not outlive good ones. Raises `CheckpointError` if all
+    are damaged, or the newest has a newer format.
+    """
+    _put_back(folder)
+    damaged: list[tuple[Path, CheckpointError]] = []
+    for path in reversed(checkpoints(folder)):
+        try:
+            state = load(path)
+        except NewerFormat:
+            raise
+        except CheckpointError as error:
+            damaged.append((path, error))
+            continue
+        for bad, error in damaged:
+            log.warning("%s: going on from %s", error, path.name)
+            shutil.rmtree(bad, ignore_errors=True)
+        return state
+    if damaged:
+        raise CheckpointError(f"{damaged[0][1]}, and no other is whole: begin anew with --restart")
+    return None
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -66,10 +130,11 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints, and what a kill left half written."""
-    for path in [*checkpoints(folder)[:-keep], *folder.glob(".*.partial")]:
-        shutil.rmtree(path, ignore_errors=True)
+def prune(folder: Path, keep: int, spare: Path | None = None) -> None:
+    """Remove all but the newest `keep` checkpoints, and what a kill left half written; `spare` stays in any case."""
+    for path in [*checkpoints(folder)[:-keep], *folder.glob(".*.partial"), *folder.glob(".*.before")]:
+        if path != spare:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _split(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

@@ -11,8 +11,9 @@ from pathlib import Path
 import filelock
 
 from .build import Game
-from .callbacks.checkpoints import last_checkpoint
+from . import checkpoint
 from .callbacks.metrics import METRICS
+from .config import EVALUATION
 from .errors import RecipeError, RunError
 from .optim import options_for
 from .plan import Request
@@ -29,29 +30,32 @@ def default_folder(recipe: Recipe, request: Request) -> Path:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Make the run folder and keep other processes out of it; the lock ends with the process, however it ends."""
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / ".lock", timeout=0)
-        with lock:
-            yield
+        lock.acquire()
     except filelock.Timeout as error:
         raise RunError(f"{folder} is in use by another ganzoo process: wait for it, or choose --out") from error
     except OSError as error:
         raise RunError(f"{folder} cannot be written: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def clear(folder: Path) -> None:
     """Remove what a run wrote, and nothing else that may lie in the folder."""
     for name in ("checkpoints", "samples", "model"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (RECIPE, METRICS, "evolution.gif", "real-versus-generated.png", "samples.png"):
+    for name in (RECIPE, METRICS, EVALUATION, "evolution.gif", "real-versus-generated.png", "samples.png"):
         (folder / name).unlink(missing_ok=True)
 
 
 def refuse_other_recipe(folder: Path, recipe: Recipe, game: Game) -> None:
     """A folder holds one run; only its length may grow, unless a schedule was laid out for the old length."""
     path = folder / RECIPE
-    if not path.exists() or last_checkpoint(folder) is None:
+    if not path.exists() or checkpoint.last(folder / "checkpoints") is None:
         return
     try:
         old = tomllib.loads(path.read_text())

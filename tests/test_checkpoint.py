@@ -71,7 +71,7 @@ def test_a_half_written_checkpoint_is_never_seen_and_is_cleared_away(tmp_path, m
     checkpoint.save(tmp_path / "1", TREE)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "flush", lambda path: (_ for _ in ()).throw(OSError("disk full")))
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(ganzoo.CheckpointError, match="cannot be written: disk full"):
             checkpoint.save(tmp_path / "2", TREE)
     assert [path.name for path in checkpoint.checkpoints(tmp_path)] == ["1"]
     checkpoint.prune(tmp_path, keep=2)

@@ -224,7 +224,7 @@ def test_a_killed_run_ends_bit_identical_to_an_unbroken_one(arguments):
 def test_a_signal_leaves_a_checkpoint_and_one_line(number):
     arguments = ["gaussian", "--images", "100M", "--set", "previews.every=50M"]
     with spawn(arguments, "run") as process:
-        wait_for(Path("run"), "metrics.jsonl", process)
+        wait_for(Path("run"), "samples/*.png", process)  # the last thing before training
         time.sleep(1.0)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)

@@ -1,0 +1,197 @@
+"""What goes wrong with checkpoints and folders costs one line, and no more of the run than it must."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import ganzoo
+from ganzoo import checkpoint, files
+from ganzoo.api import train as train_recipe
+
+KEPT = Path("run/checkpoints")
+
+
+def train(recipe, **options) -> ganzoo.Run:
+    return train_recipe(recipe, out=options.pop("out", "run"), progress=False, device="cpu", **options)
+
+
+def weights(out: str) -> bytes:
+    return (checkpoint.last(Path(out) / "checkpoints") / checkpoint.TENSORS).read_bytes()
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", ["flipped", "truncated", "no state", "state cut", "empty tensors"])
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(small, how, caplog):
+    recipe = small(images=320, checkpoints={"every": 112})
+    train(recipe, out="whole")
+    train(small(images=224, checkpoints={"every": 112}))
+    tensors, state = (KEPT / "000000224" / name for name in (checkpoint.TENSORS, checkpoint.STATE))
+    match how:
+        case "flipped":
+            damage(tensors)
+        case "truncated":
+            os.truncate(tensors, 100)
+        case "no state":
+            state.unlink()
+        case "state cut":
+            os.truncate(state, 50)
+        case _:
+            os.truncate(tensors, 0)
+    train(recipe)
+    if how != "no state":  # without its state it is no checkpoint at all
+        assert "is damaged" in caplog.text and "going on from 000000112" in caplog.text
+    assert weights("run") == weights("whole")
+    assert Path("run/metrics.jsonl").read_bytes() == Path("whole/metrics.jsonl").read_bytes()
+    assert [path.name for path in checkpoint.checkpoints(KEPT)] == ["000000224", "000000320"]
+
+
+def test_if_all_are_damaged_it_is_said_and_nothing_is_removed(small):
+    train(small(images=320))
+    for path in checkpoint.checkpoints(KEPT):
+        damage(path / checkpoint.TENSORS)
+    before = checkpoint.checkpoints(KEPT)
+    with pytest.raises(ganzoo.CheckpointError, match=r"is damaged.* no other is whole: begin anew with --restart"):
+        train(small(images=640))
+    assert checkpoint.checkpoints(KEPT) == before
+
+
+def test_a_checkpoint_of_a_newer_ganzoo_is_not_taken_for_a_damaged_one(small):
+    train(small(images=320))
+    state = checkpoint.last(KEPT) / checkpoint.STATE
+    state.write_text(json.dumps({**json.loads(state.read_text()), "format": 99}))
+    with pytest.raises(ganzoo.CheckpointError, match="update ganzoo"):
+        train(small(images=640))
+    assert len(checkpoint.checkpoints(KEPT)) == 2
+
+
+class Stop(Exception):
+    """Stands for a kill."""
+
+
+_STEPS = ["write_text", "flush", "rename", "save_file", "rmtree"]
+
+
+@pytest.mark.parametrize("step", _STEPS)
+@pytest.mark.parametrize("number", range(3))
+def test_a_kill_at_any_step_of_writing_a_checkpoint_leaves_a_whole_one(step, number, tmp_path, monkeypatch):
+    import torch
+
+    folder = tmp_path / "checkpoints"
+    old, new = {"value": torch.zeros(3)}, {"value": torch.ones(3)}
+    checkpoint.save(folder / "1", old)
+    calls = 0
+
+    def failing(original):
+        def function(*arguments, **options):
+            nonlocal calls
+            calls += 1
+            if calls == number + 1:
+                raise Stop
+            return original(*arguments, **options)
+
+        return function
+
+    with monkeypatch.context() as patch:
+        match step:
+            case "write_text" | "rename":
+                patch.setattr(Path, step, failing(getattr(Path, step)))
+            case "rmtree":
+                patch.setattr(shutil, step, failing(shutil.rmtree))
+            case _:
+                patch.setattr(checkpoint, step, failing(getattr(checkpoint, step)))
+        try:
+            checkpoint.save(folder / "1", new)
+        except Stop:
+            pass
+        else:
+            assert calls <= number
+    found = checkpoint.load_last(folder)
+    assert found is not None and found["value"].tolist() in ([0, 0, 0], [1, 1, 1])
+    checkpoint.save(folder / "2", new)
+    checkpoint.prune(folder, keep=1)
+    assert [path.name for path in folder.iterdir()] == ["2"]
+
+
+def full_disk(after: int):
+    """Stands for torch's or the system's writing, which fails from the given call on."""
+    calls = 0
+
+    def flush(path: Path) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > after:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        files.flush(path)
+
+    return flush
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(small, monkeypatch):
+    recipe = small(images=320, checkpoints={"every": 112})
+    train(recipe, out="whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "flush", full_disk(after=4))
+        with pytest.raises(ganzoo.CheckpointError, match="cannot be written: No space left on device; earlier ones"):
+            train(recipe)
+    assert [path.name for path in KEPT.iterdir()] == ["000000112"]
+    train(recipe)
+    assert weights("run") == weights("whole")
+
+
+def test_a_full_disk_while_metrics_are_written_is_one_line(small, monkeypatch):
+    from ganzoo.callbacks.metrics import MetricsWriter
+
+    def write(self, run, row, findings):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(MetricsWriter, "write", write)
+    with pytest.raises(ganzoo.RunError, match="run cannot be written: No space left on device; mend that and repeat"):
+        train(small())
+
+
+class RemovesTheFolder(ganzoo.Callback):
+    def on_iteration(self, run) -> None:
+        if run.images == 160:
+            shutil.rmtree(run.folder)
+
+
+def test_a_folder_removed_under_way_is_made_again_with_a_checkpoint(small):
+    recipe = small(images=320, checkpoints={"every": 112})
+    train(recipe, out="whole")
+    with pytest.raises(ganzoo.RunError, match=r"run was removed during training: it was made again with .* images"):
+        train(recipe, callbacks=(RemovesTheFolder(),))
+    assert checkpoint.last(KEPT) is not None
+    train(recipe)
+    assert weights("run") == weights("whole")
+    rows = [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+    assert rows and rows[-1]["images"] == 320
+
+
+class TurnsBackTheClock(ganzoo.Callback):
+    """An hour back, then a day forward, as when somebody sets the clock."""
+
+    def on_iteration(self, run) -> None:
+        import time
+
+        self.now = getattr(self, "now", time.time())
+        time.time = lambda: self.now - 3600 if run.iteration % 2 else self.now + 86400
+
+
+def test_jumps_of_the_clock_change_nothing(small, monkeypatch):
+    import time
+
+    train(small(), out="whole")
+    monkeypatch.setattr(time, "time", time.time)
+    train(small(), callbacks=(TurnsBackTheClock(),))
+    assert weights("run") == weights("whole")
