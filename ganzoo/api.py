@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
 from . import checkpoint
 from .build import Game
-from .callbacks import CheckpointWriter, MetricsWriter, MovingAverage, PreviewWriter, Progress
-from .callbacks.checkpoints import last_checkpoint
+from .callbacks import (
+    CheckpointWriter,
+    Evaluator,
+    HealthMonitor,
+    MetricsWriter,
+    MovingAverage,
+    PreviewWriter,
+    Progress,
+)
+from .callbacks.checkpoints import CHECKPOINTS
+from .callbacks.heldout import held_out
 from .callbacks.metrics import METRICS
-from .check import check
+from .callbacks.rollback import train_with_rollback
+from .check import check, refuse_unsplittable
 from .config import CONFIG
 from .data import make_feed
 from .device import pick_device, pick_precision, set_deterministic
+from .distributed import World, joined, local_device
 from .errors import Diverged, RecipeError
 from .files import write_atomically
 from .hub import model_folder
 from .interfaces import Callback
+from .interruption import rescued, stopping
 from .model import Model
 from .modelfolder import load_model
 from .plan import Request, resolve
@@ -45,14 +53,14 @@ class Run:
         self.folder = folder
         self.images = images
         self.stopped = stopped
-        """The name of the signal that ended training early, or None."""
+        """The name of the signal that ended training early, "health" if a failure did, or None."""
 
     def model(self, device: str | torch.device | None = None) -> Model:
         """The model as published: the moving average of the generator."""
         return load(self.folder, device=device)
 
-    def metrics(self) -> list[dict[str, float]]:
-        """The rows of `metrics.jsonl`."""
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of `metrics.jsonl`: numbers, and in some rows the list "findings"."""
         return [json.loads(line) for line in (self.folder / METRICS).read_text().splitlines()]
 
     def __repr__(self) -> str:
@@ -83,52 +91,76 @@ def train(
     request = Request(**changes)
     found = recipe if isinstance(recipe, Recipe) else resolve(recipe, request, registry())
     folder = Path(out) if out else default_folder(found, request)
-    place = pick_device(device)
+    place = local_device(pick_device(device))
     precision = pick_precision(found.trainer.precision, place)
     game = check(found, registry())
-    with locked(folder):
-        if restart:
-            clear(folder)
-        refuse_other_recipe(folder, found, game)
-        return _train(game, folder, place, precision, callbacks, progress)
+    world = joined(place)
+    refuse_unsplittable(game, world.size)
+    if world.size > 1 and found.health.on_collapse == "rollback":
+        raise RecipeError("health.on_collapse = rollback works in one process only: use stop with several")
+    with ExitStack() as holding, world.failing_together():
+        if world.leads:
+            holding.enter_context(locked(folder))
+            if restart:
+                clear(folder)
+            refuse_other_recipe(folder, found, game)
+            checkpoint.load_last(folder / CHECKPOINTS)  # drops a damaged one before the others look
+        world.wait()
+        return _train(game, folder, place, precision, callbacks, progress, world)
 
 
 def _train(
-    game: Game, folder: Path, device: torch.device, precision: str, extra: tuple[Callback, ...], progress: bool
+    game: Game,
+    folder: Path,
+    device: torch.device,
+    precision: str,
+    extra: tuple[Callback, ...],
+    progress: bool,
+    world: World,
 ) -> Run:
     recipe = game.recipe
     if recipe.trainer.deterministic:
         set_deterministic()
-    last = last_checkpoint(folder)
-    state = checkpoint.load(last) if last else None
+    state = checkpoint.load_last(folder / CHECKPOINTS)
+    evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every else []
     samples = game.dataset.load()
-    feed = make_feed(samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers)
-    write_atomically(folder / RECIPE, recipe.dump().encode())
-    writer = CheckpointWriter(recipe.checkpoints, _seconds(folder))
+    share = (world.rank, world.size)
+    feed = make_feed(samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers, share)
+    unseen = held_out(game, samples, registry(), device) if recipe.health.held_out else None
+    health = HealthMonitor(recipe.health, unseen)
+    writer = CheckpointWriter(recipe.checkpoints, _seconds(folder), health.spare)
+    metrics = MetricsWriter(recipe.metrics.every, health.news)
     stack: list[Callback] = [*game.callbacks.values(), *extra]
     if recipe.ema.half_life_images:
         stack.append(MovingAverage(recipe.ema))
-    stack += [MetricsWriter(recipe.metrics.every), PreviewWriter(recipe.previews), writer]
+    stack += [health, metrics, *evaluators, PreviewWriter(recipe.previews), writer]
     if progress:
-        stack.append(Progress())
-    trainer = Trainer(game, feed, device, precision, stack, folder)
+        stack.append(Progress(findings=health.news))
+    if world.leads:
+        write_atomically(folder / RECIPE, recipe.dump().encode())
+    trainer = Trainer(game, feed, device, precision, stack if world.leads else [writer], folder, world)
     if state:
         trainer.load_state_dict(state)
         log.info("resuming %s at %s images", folder, f"{trainer.images:,}")
     try:
-        with ExitStack() as closing, stopping(trainer):
+        with ExitStack() as closing, stopping(trainer), rescued(trainer, writer):
             for callback in trainer.callbacks:
                 closing.callback(callback.close)
-            trainer.run()
+            if world.leads:
+                train_with_rollback(trainer, health, metrics)
+            else:
+                trainer.run()
     except Diverged as error:
         raise Diverged(f"{error}; {_advice(folder)}") from error
-    if not trainer.stop_requested:
+    if not trainer.stop_requested and world.leads:
         writer.save_model(trainer)
+        for evaluator in evaluators:
+            evaluator.record(folder / "model", folder.name if folder.is_absolute() else str(folder))
     return Run(folder, trainer.images, trainer.stop_requested)
 
 
 def _advice(folder: Path) -> str:
-    last = last_checkpoint(folder)
+    last = checkpoint.last(folder / CHECKPOINTS)
     kept = f"the last good checkpoint is {last}" if last else "no checkpoint was written yet"
     return f"{kept}; try a lower learning rate (--set optimizer.lr=…), a penalty (--penalty r1), or --precision fp32"
 
@@ -138,25 +170,6 @@ def _seconds(folder: Path) -> float:
         return float(json.loads((folder / "model" / CONFIG).read_text())["training"]["seconds"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0
-
-
-@contextmanager
-def stopping(trainer: Trainer) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end training after the current iteration, with a checkpoint; a second one kills."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        trainer.stop_requested = signal.Signals(number).name
-        signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def load(

@@ -45,7 +45,7 @@ class _Meta(DeviceContext):
             tensor = args[0] if args else kwargs["tensor"]
             if tensor.is_meta:
                 return tensor
-        return super().__torch_function__(function, types, args, kwargs)
+        return super().__torch_function__(function, types, args, kwargs)  # type: ignore[no-untyped-call]
 
 
 def left_on_meta(network: nn.Module) -> bool:

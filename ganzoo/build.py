@@ -287,7 +287,8 @@ def _two_optimisers(phases: Sequence[Phase]) -> list[str]:
 
 def _missing_field(recipe: Recipe, role: Role, spec: DataSpec, field: str) -> str:
     wanted = "exactly one field" if field == "*" else f"a field '{field}'"
+    hint = " (two folders are `--data pair:A:B`)" if field in ("a", "b") else ""
     return (
         f"loss {recipe.loss.name} plays its {role.kind} on {wanted}, "
-        f"but data {recipe.data.name} have {', '.join(spec.fields)}: choose other data or another loss"
+        f"but data {recipe.data.name} have {', '.join(spec.fields)}: choose other data{hint} or another loss"
     )

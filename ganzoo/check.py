@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .build import Game, build
+from .distributed import splits
 from .errors import Incompatible
 from .interfaces import Batch, Phase
 from .recipe import Recipe
@@ -30,7 +31,19 @@ def check(recipe: Recipe, registry: Registry) -> Game:
         problems = _Probe(game.copy(), size=min(2, recipe.batch)).problems()
     if problems:
         raise Incompatible(problems)
+    refuse_unsplittable(game)
     return game
+
+
+def refuse_unsplittable(game: Game, processes: int = 1) -> None:
+    """Raise `Incompatible` if the batch cannot be computed in parts, by several processes or one after the other."""
+    parts = splits(game.recipe, processes) * processes
+    judges = [name for name, player in game.players.items() if getattr(player, "judges_batch", False)]
+    if parts > 1 and judges:
+        raise Incompatible(
+            f"{judges[0]} judges a batch as a whole, which cannot be computed in {parts} parts: leave out "
+            "`trainer.micro_batch`, train with one process, or take a discriminator that judges samples one by one"
+        )
 
 
 @dataclass

@@ -115,8 +115,8 @@ def load_last(folder: Path) -> dict[str, Any] | None:
         except CheckpointError as error:
             damaged.append((path, error))
             continue
-        for bad, error in damaged:
-            log.warning("%s: going on from %s", error, path.name)
+        for bad, reason in damaged:
+            log.warning("%s: going on from %s", reason, path.name)
             shutil.rmtree(bad, ignore_errors=True)
         return state
     if damaged:

@@ -18,6 +18,8 @@ from .errors import DataError
 from .interfaces import Batch, Drawn, Stream, Table, Unpaired
 from .specs import DataSpec, Sample
 
+_ALL = slice(None)
+
 
 class Feed:
     """An endless supply of batches. `state_dict` holds the place in the data."""
@@ -39,15 +41,21 @@ def make_feed(
     seed: int,
     device: torch.device,
     workers: int = 0,
+    share: tuple[int, int] = (0, 1),
 ) -> Feed:
-    """The feed for these samples. Raises `DataError` if they are empty or contradict the spec."""
+    """The feed for these samples.
+
+    batch: of all processes.  share: of this process, its number and how many there are; it gets as many of each
+    batch. Raises `DataError` if the samples are empty or contradict the spec.
+    """
+    rows = slice(batch * share[0] // share[1], batch * (share[0] + 1) // share[1])
     if isinstance(samples, Unpaired):
-        return UnpairedFeed(samples, spec, batch, seed, device, workers)
+        return UnpairedFeed(samples, spec, batch, seed, device, workers, share)
     if isinstance(samples, Drawn):
-        return DrawnFeed(samples, batch, seed, device)
+        return DrawnFeed(samples, batch, seed, device, rows)
     if isinstance(samples, Stream):
-        return StreamFeed(samples, spec, batch, seed, device, workers)
-    return TableFeed(samples, spec, batch, seed, device)
+        return StreamFeed(samples, spec, batch, seed, device, workers, rows)
+    return TableFeed(samples, spec, batch, seed, device, rows)
 
 
 class Order:
@@ -97,25 +105,44 @@ class Order:
         self._position = state["position"]
 
 
+@dataclass(frozen=True)
+class BatchDraw:
+    """What is drawn for a process's share of one batch: which samples, which to mirror, where to crop, as shares."""
+
+    index: Tensor
+    mirrored: Tensor | None
+    corner: Tensor | None
+
+
+def draw_batch(order: Order, batch: int, flip: bool, crop: bool, rows: slice) -> BatchDraw:
+    """Draw for a whole batch, whatever share of it is wanted, so that all processes stay in step."""
+    index = order.next(batch)[rows]
+    mirrored = (torch.rand(batch, generator=order.generator) < 0.5)[rows] if flip else None
+    corner = torch.rand(batch, 2, generator=order.generator)[rows] if crop else None
+    return BatchDraw(index, mirrored, corner)
+
+
 class TableFeed(Feed):
     """Samples kept on the device, pictures as uint8, gathered by index and normalised there."""
 
-    def __init__(self, table: Table, spec: DataSpec, batch: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, table: Table, spec: DataSpec, batch: int, seed: int, device: torch.device, rows: slice = _ALL
+    ) -> None:
         counts = {name: len(tensor) for name, tensor in table.fields.items()}
         if len(set(counts.values())) != 1:
             raise DataError(f"the fields have different numbers of samples: {counts}")
         self._fields = {name: tensor.contiguous().to(device) for name, tensor in table.fields.items()}
         self._labels = _labels(table.labels, next(iter(counts.values()))).to(device)
         self._order = Order(len(self._labels), seed)
-        self._spec, self._batch, self._device = spec, batch, device
+        self._spec, self._batch, self._device, self._rows = spec, batch, device, rows
         self._flip, self._crop = table.flip, table.crop
 
     def next(self) -> Batch:
-        index = self._order.next(self._batch).to(self._device, non_blocking=True)
-        mirrored = _mirrored(self._order.generator, self._batch, self._device) if self._flip else None
-        corner = torch.rand(self._batch, 2, generator=self._order.generator) if self._crop else None
+        draw = draw_batch(self._order, self._batch, self._flip, self._crop, self._rows)
+        index = draw.index.to(self._device, non_blocking=True)
+        mirrored = None if draw.mirrored is None else draw.mirrored.to(self._device, non_blocking=True)
         fields = {
-            name: normalise(tensor.index_select(0, index), self._spec.fields[name], mirrored, corner)
+            name: normalise(tensor.index_select(0, index), self._spec.fields[name], mirrored, draw.corner)
             for name, tensor in self._fields.items()
         }
         return Batch(fields, self._labels.index_select(0, index))
@@ -130,14 +157,14 @@ class TableFeed(Feed):
 class DrawnFeed(Feed):
     """Fresh samples of a distribution, from a generator of its own."""
 
-    def __init__(self, drawn: Drawn, batch: int, seed: int, device: torch.device) -> None:
-        self._draw, self._batch, self._device = drawn.draw, batch, device
+    def __init__(self, drawn: Drawn, batch: int, seed: int, device: torch.device, rows: slice = _ALL) -> None:
+        self._draw, self._batch, self._device, self._rows = drawn.draw, batch, device, rows
         self._generator = torch.Generator().manual_seed(seed)
 
     def next(self) -> Batch:
         fields, labels = self._draw(self._batch, self._generator)
-        on_device = {name: tensor.to(self._device) for name, tensor in fields.items()}
-        return Batch(on_device, _labels(labels, self._batch).to(self._device))
+        on_device = {name: tensor[self._rows].to(self._device) for name, tensor in fields.items()}
+        return Batch(on_device, _labels(labels, self._batch)[self._rows].to(self._device))
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self._generator.get_state()}
@@ -150,38 +177,42 @@ class StreamFeed(Feed):
     """Samples read by worker processes, batches ahead; the state is that of the last batch handed out."""
 
     def __init__(
-        self, stream: Stream, spec: DataSpec, batch: int, seed: int, device: torch.device, workers: int
+        self,
+        stream: Stream,
+        spec: DataSpec,
+        batch: int,
+        seed: int,
+        device: torch.device,
+        workers: int,
+        rows: slice = _ALL,
     ) -> None:
+        self._rows = rows
         self._stream, self._spec, self._batch = stream, spec, batch
         self._device, self._workers = device, workers
         self._labels = _labels(stream.labels, stream.count)
         self._order = Order(stream.count, seed)
         self._state = self._order.state_dict()
-        self._batches: Iterator[tuple[dict[str, Tensor], _Draw]] | None = None
+        self._batches: Iterator[tuple[dict[str, Tensor], BatchDraw, dict[str, Any]]] | None = None
 
     def next(self) -> Batch:
         if self._batches is None:
             self._batches = self._read()
-        fields, draw = next(self._batches)
-        self._state = draw.state
-        flips = draw.mirrored.to(self._device) if self._stream.flip else None
+        fields, draw, self._state = next(self._batches)
+        flips = None if draw.mirrored is None else draw.mirrored.to(self._device)
         on_device = {
             name: normalise(tensor.to(self._device, non_blocking=True), self._spec.fields[name], flips, draw.corner)
             for name, tensor in fields.items()
         }
         return Batch(on_device, self._labels[draw.index].to(self._device))
 
-    def _read(self) -> Iterator[tuple[dict[str, Tensor], _Draw]]:
-        plans: list[_Draw] = []
+    def _read(self) -> Iterator[tuple[dict[str, Tensor], BatchDraw, dict[str, Any]]]:
+        plans: list[tuple[BatchDraw, dict[str, Any]]] = []
 
         def indices() -> Iterator[list[int]]:
             while True:
-                index = self._order.next(self._batch)
-                mirrored = _mirrored(self._order.generator, self._batch, torch.device("cpu"))
-                crop = self._stream.crop
-                corner = torch.rand(self._batch, 2, generator=self._order.generator) if crop else None
-                plans.append(_Draw(index, mirrored, corner, copy.deepcopy(self._order.state_dict())))
-                yield index.tolist()
+                draw = draw_batch(self._order, self._batch, self._stream.flip, self._stream.crop, self._rows)
+                plans.append((draw, copy.deepcopy(self._order.state_dict())))
+                yield draw.index.tolist()
 
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
             _Readable(self._stream),
@@ -191,7 +222,7 @@ class StreamFeed(Feed):
             generator=torch.Generator(),
         )
         for fields in loader:
-            yield fields, plans.pop(0)
+            yield fields, *plans.pop(0)
 
     def state_dict(self) -> dict[str, Any]:
         return self._state
@@ -201,27 +232,24 @@ class StreamFeed(Feed):
         self._state, self._batches = self._order.state_dict(), None
 
 
-@dataclass(frozen=True)
-class _Draw:
-    """What was drawn for one batch of a stream, and the state after it. corner: where to crop, as shares."""
-
-    index: Tensor
-    mirrored: Tensor
-    corner: Tensor | None
-    state: dict[str, Any]
-
-
 class UnpairedFeed(Feed):
     """Each field from a feed of its own, in an order of its own."""
 
     def __init__(
-        self, unpaired: Unpaired, spec: DataSpec, batch: int, seed: int, device: torch.device, workers: int
+        self,
+        unpaired: Unpaired,
+        spec: DataSpec,
+        batch: int,
+        seed: int,
+        device: torch.device,
+        workers: int,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self._feeds = {
-            name: make_feed(part, DataSpec({name: spec.fields[name]}), batch, seed + number, device, workers)
+            name: make_feed(part, DataSpec({name: spec.fields[name]}), batch, seed + number, device, workers, share)
             for number, (name, part) in enumerate(unpaired.parts.items())
         }
-        self._label = torch.zeros(batch, dtype=torch.int64, device=device)
+        self._label = torch.zeros(batch // share[1], dtype=torch.int64, device=device)
 
     def next(self) -> Batch:
         return Batch({name: feed.next().fields[name] for name, feed in self._feeds.items()}, self._label)
@@ -272,10 +300,6 @@ def _cropped(tensor: Tensor, sample: Sample, corner: Tensor) -> Tensor:
     columns = left[:, None] + torch.arange(inner_width, device=tensor.device)
     number = torch.arange(n, device=tensor.device)
     return tensor[number[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-
-def _mirrored(generator: torch.Generator, n: int, device: torch.device) -> Tensor:
-    return (torch.rand(n, generator=generator) < 0.5).to(device, non_blocking=True)
 
 
 def _labels(labels: Tensor | None, count: int) -> Tensor:

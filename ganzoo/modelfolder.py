@@ -196,7 +196,7 @@ def _read(weights: Path, header: Mapping[str, TensorHeader], device: torch.devic
         with weights.open("rb", buffering=0) as file:
             for name, stated in header.items():
                 tensor = torch.empty(stated.shape, dtype=_DTYPES[stated.dtype])
-                place = tensor.reshape(-1).view(torch.uint8).numpy()
+                place = memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
                 file.seek(stated.start)
                 done = 0
                 while done < len(place) and (more := file.readinto(place[done:])):

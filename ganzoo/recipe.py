@@ -92,10 +92,39 @@ class Metrics:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Evaluation:
+    """every: images between evaluations during training; 0 for none.
+
+    metrics: by default FID for pictures, and all that fit for values.  features: an extractor, as in `ganzoo eval`.
+    samples: to generate each time.
+    """
+
+    every: int = Field(default=0, ge=0)
+    metrics: tuple[str, ...] = ()
+    features: str | None = None
+    samples: int = Field(default=10_000, ge=2)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Health:
+    """on_collapse: what a finding of severity failure does: warn; stop, with a checkpoint; or rollback, to the last
+    healthy checkpoint, once.
+
+    every: iterations between measurements.  held_out: compare D's scores with those of the data's split "test".
+    """
+
+    on_collapse: Literal["warn", "stop", "rollback"] = "warn"
+    every: int = Field(default=64, ge=1)
+    held_out: bool = False
+
+
+@dataclass(frozen=True, config=_STRICT)
 class TrainerOptions:
     """precision: bf16 and tf32 need hardware; auto takes the fastest that is safe.
 
     channels_last: memory layout of convolutional players.  workers: processes that read streamed data.
+    micro_batch: samples a process computes at once, the gradients of several being added up; 0 for its whole share.
+    sync_batch_norm: normalise over the batch of all processes instead of each one's own.
     deterministic: bit-identical results on CUDA too.
     """
 
@@ -103,6 +132,8 @@ class TrainerOptions:
     channels_last: bool = True
     deterministic: bool = False
     workers: int = Field(default=2, ge=0)
+    micro_batch: int = Field(default=0, ge=0)
+    sync_batch_norm: bool = False
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -129,6 +160,8 @@ class Recipe:
     previews: Previews = Previews()
     checkpoints: Checkpoints = Checkpoints()
     metrics: Metrics = Metrics()
+    eval: Evaluation = Evaluation()
+    health: Health = Health()
     trainer: TrainerOptions = TrainerOptions()
     callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -145,7 +178,7 @@ class Recipe:
         if isinstance(tree.get("callbacks"), Mapping):
             switched = {name: {} if on is True else on for name, on in tree["callbacks"].items() if on is not False}
             tree["callbacks"] = switched
-        for section in ("previews", "checkpoints", "metrics", "ema", "optimizer"):
+        for section in ("previews", "checkpoints", "metrics", "eval", "ema", "optimizer"):
             if isinstance(tree.get(section), Mapping):
                 tree[section] = _counts(tree[section])
         try:
@@ -161,6 +194,10 @@ class Recipe:
         tree = asdict(self)
         for part in _PARTS:
             tree[part] = {"name": tree[part]["name"], **tree[part]["options"]}
+        if self.eval == Evaluation():
+            del tree["eval"]  # runs that are not evaluated are those of recipes without the section
+        if self.health == Health():
+            del tree["health"]  # runs that are only watched too
         return _plain(tree)  # type: ignore[no-any-return]
 
     def dump(self) -> str:
@@ -190,6 +227,8 @@ _SECTIONS: Mapping[str, Any] = {
     "previews": Previews,
     "checkpoints": Checkpoints,
     "metrics": Metrics,
+    "eval": Evaluation,
+    "health": Health,
     "trainer": TrainerOptions,
 }
 

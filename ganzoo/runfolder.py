@@ -10,8 +10,8 @@ from pathlib import Path
 
 import filelock
 
-from .build import Game
 from . import checkpoint
+from .build import Game
 from .callbacks.metrics import METRICS
 from .config import EVALUATION
 from .errors import RecipeError, RunError

@@ -35,7 +35,7 @@ def quietly(generator: nn.Module, seed: int | None) -> Iterator[None]:
 
 def _accelerators() -> list[int]:
     """CUDA devices in use; torch.manual_seed would wake them up, which takes longer than a small model's sample."""
-    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
 
 
 def draw_latents(generator: Any, n: int) -> Tensor:

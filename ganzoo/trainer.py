@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from .build import Game
 from .data import Feed
 from .device import random_state, seed_all, set_precision, set_random_state
+from .distributed import World, splits
 from .errors import Diverged
 from .interfaces import Batch, Callback, Phase
+from .normalisation import synchronised
 from .optim import lazy_ratio, learning_rate, make_optimizer, options_for
-from .turn import Turn, TurnContext
+from .turn import Share, Turn, TurnContext
 
 
 class Meter:
@@ -62,12 +64,11 @@ class Team:
         self._total = game.recipe.images
         self.optimizer = make_optimizer(self.parameters, self._options, self._ratio)
 
-    def update(self, loss: Tensor, images: int) -> None:
-        """One optimiser step at the schedule's step size."""
+    def step(self, images: int, world: World) -> None:
+        """One optimiser step, at the schedule's step size, along the gradient of all processes."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self._options, images, self._total) * self._ratio
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        world.average([p.grad for p in self.parameters if p.grad is not None])
         self.optimizer.step()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -84,7 +85,8 @@ class Trainer:
 
     game: built and checked; its players move to `device`.  feed: real samples there.
     callbacks: act after each iteration, in this order.  folder: of the run, for callbacks that write.
-    images: real images shown so far.  iteration: rounds through all phases so far.
+    world: the processes that train this game together, each on its share of every batch.
+    images: real images shown so far, by all.  iteration: rounds through all phases so far.
     """
 
     def __init__(
@@ -95,7 +97,10 @@ class Trainer:
         precision: str = "fp32",
         callbacks: Sequence[Callback] = (),
         folder: Path = Path(),
+        world: World | None = None,
     ) -> None:
+        self.world = world or World()
+        self.splits = splits(game.recipe, self.world.size)
         self.game, self.feed, self.device, self.folder = game, feed, device, folder
         self.recipe, self.precision = game.recipe, precision
         self.callbacks = list(callbacks)
@@ -116,6 +121,7 @@ class Trainer:
             device,
             set_precision(precision, device),
             self.meter.add,
+            self.world,
         )
         teams = dict.fromkeys(phase.trains for phase in self.phases)
         self.teams = {
@@ -124,8 +130,10 @@ class Trainer:
         self._batch: Batch | None = None
         self._learners: tuple[str, ...] | None = None
         seed_all(self.recipe.seed)
+        self.world.start(self.recipe.seed)
 
     def _place(self, player: nn.Module) -> nn.Module:
+        player = synchronised(player, self.world) if self.recipe.trainer.sync_batch_norm else player
         player.to(self.device)
         if self.recipe.trainer.channels_last and any(p.dim() == 4 for p in player.parameters()):
             player.to(memory_format=torch.channels_last)
@@ -162,14 +170,34 @@ class Trainer:
 
     def _update(self, phase: Phase) -> None:
         self._let_learn(phase.trains)
-        turn = Turn(self.players, phase.trains, self._context, self._draw, self.recipe.batch * phase.scale)
-        loss = phase.loss(turn)
-        self.meter.add(f"loss/{phase.name}", loss.detach())
-        self.teams[phase.trains].update(loss * phase.every if phase.every > 1 else loss, self.images)
+        team = self.teams[phase.trains]
+        team.optimizer.zero_grad(set_to_none=True)
+        weight, draws = phase.every / self.splits, list[Tensor]()
+        for part in range(self.splits):
+            turn = self._turn(phase, part, draws)
+            loss = phase.loss(turn)
+            self.meter.add(f"loss/{phase.name}", loss.detach())
+            (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]
+        team.step(self.images, self.world)
+        self.world.average([buffer for buffer in self._parts.buffers() if buffer.is_floating_point()])
         if phase.after:
             phase.after(self.players)
         for callback in self.callbacks:
             callback.on_update(self, phase, turn)
+
+    def _turn(self, phase: Phase, part: int, draws: list[Tensor]) -> Turn:
+        """The turn of one part of this process's share of an update."""
+        count = self.world.size * self.splits
+        size = self.recipe.batch // count
+        share = Share(size, self.world.rank * self.splits + part, count, draws)
+
+        def draw() -> Batch:
+            batch, rows = self._draw(), slice(part * size, (part + 1) * size)
+            if self.splits == 1:
+                return batch
+            return Batch({name: field[rows] for name, field in batch.fields.items()}, batch.label[rows])
+
+        return Turn(self.players, phase.trains, self._context, draw, size * phase.scale, share)
 
     def _let_learn(self, learners: tuple[str, ...]) -> None:
         """Only the learners' parameters carry gradients."""
@@ -208,6 +236,8 @@ class Trainer:
         for name, player in self.players.items():
             if not all(torch.isfinite(tensor).all() for tensor in player.state_dict().values()):
                 raise Diverged(f"the weights of {name} are no longer finite after {self.images:,} images")
+        with self.world.shared_draws(self.device):
+            random = random_state()
         return {
             "images": self.images,
             "iteration": self.iteration,
@@ -217,7 +247,8 @@ class Trainer:
             "callbacks": {full_name(callback): callback.state_dict() for callback in self.callbacks},
             "feed": self.feed.state_dict(),
             "meter": self.meter.state_dict(),
-            "random": random_state(),
+            "random": random,
+            "world": self.world.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -233,6 +264,7 @@ class Trainer:
         self.feed.load_state_dict(state["feed"])
         self.meter.load_state_dict(state["meter"], self.device)
         set_random_state(state["random"])
+        self.world.load_state_dict(state.get("world", {}))
 
 
 def repeats(phase: Phase, iteration: int) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from .distributed import World
 from .interfaces import Batch, Role
 from .specs import DataSpec
 
@@ -28,8 +29,26 @@ class Judgement:
     maker: str | None = None
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which part of an update a turn computes: number `index` of `count` equal ones.
+
+    batch: real samples in the part.  draws: what was drawn for the whole update so far, kept for its other parts.
+    """
+
+    batch: int
+    index: int = 0
+    count: int = 1
+    draws: list[Tensor] = field(default_factory=list)
+
+    def of(self, whole: Tensor) -> Tensor:
+        """This part's rows of what was drawn for all: of each whole batch in it, those that belong to the part."""
+        blocks = whole.view(-1, self.count, self.batch, *whole.shape[1:])
+        return blocks[:, self.index].flatten(0, 1)
+
+
 class Turn:
-    """One update of one phase.
+    """One update of one phase, or a part of it where the batch is split.
 
     players: networks by role.  learners: the roles that learn in this phase.
     size: samples to generate, the batch's in multiples of the phase's scale.  device: where they live.
@@ -42,6 +61,7 @@ class Turn:
         context: TurnContext,
         draw: Callable[[], Batch],
         size: int,
+        share: Share | None = None,
     ) -> None:
         self.players = players
         self.learners = tuple(learners)
@@ -49,6 +69,8 @@ class Turn:
         self.device = context.device
         self._context = context
         self._draw = draw
+        self._share = share or Share(size)
+        self._asked = 0
         self._batch: Batch | None = None
         self._label: Tensor | None = None
         self._fakes: dict[str, Tensor] = {}
@@ -102,8 +124,24 @@ class Turn:
 
     def latent(self, role: str = "G") -> Tensor:
         """A batch of fresh latents for the generator in `role`."""
-        latent: Tensor = self.players[role].sample_latent(self.size, self.device)  # type: ignore[operator]
-        return latent
+        return self._shared(lambda n: self.players[role].sample_latent(n, self.device), self.size)  # type: ignore[operator]
+
+    def uniform(self, n: int) -> Tensor:
+        """(n,) numbers from [0, 1), one a sample, n being a multiple of the batch.
+
+        As with latents, the update draws the same numbers however many processes or parts it is split into.
+        """
+        return self._shared(lambda count: torch.rand(count, device=self.device), n)
+
+    def _shared(self, draw: Callable[[int], Tensor], n: int) -> Tensor:
+        """n rows of what is drawn for the whole update at once."""
+        if self._share.count == 1:
+            return draw(n)
+        draws, self._asked = self._share.draws, self._asked + 1
+        if len(draws) < self._asked:
+            with self._context.world.shared_draws(self.device):
+                draws.append(draw(n * self._share.count))
+        return self._share.of(draws[self._asked - 1])
 
     def logits(self, sample: Tensor, role: str = "D", label: Tensor | None = None) -> Tensor:
         """Raw float32 logits of the discriminator in `role`, which sees `sample` through the augmentations.
@@ -176,6 +214,7 @@ class TurnContext:
         device: torch.device,
         autocast: Callable[[], AbstractContextManager[object]],
         log: Callable[[str, Tensor], None],
+        world: World | None = None,
     ) -> None:
         self.spec = spec
         self.roles = roles
@@ -183,3 +222,4 @@ class TurnContext:
         self.device = device
         self.autocast = autocast
         self.log = log
+        self.world = world or World()

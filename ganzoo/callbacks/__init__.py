@@ -2,8 +2,18 @@
 
 from .checkpoints import CheckpointWriter
 from .ema import MovingAverage
+from .evaluation import Evaluator
+from .health import HealthMonitor
 from .metrics import MetricsWriter
 from .previews import PreviewWriter
 from .progress import Progress
 
-__all__ = ["CheckpointWriter", "MetricsWriter", "MovingAverage", "PreviewWriter", "Progress"]
+__all__ = [
+    "CheckpointWriter",
+    "Evaluator",
+    "HealthMonitor",
+    "MetricsWriter",
+    "MovingAverage",
+    "PreviewWriter",
+    "Progress",
+]

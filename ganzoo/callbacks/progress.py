@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from ..health import Finding
 from ..interfaces import Callback
 from ..trainer import Trainer
 
@@ -25,10 +26,14 @@ class _Speed(ProgressColumn):
 
 
 class Progress(Callback):
-    """Reads the running means now and then; a terminal gets a bar, anything else a line each ten seconds."""
+    """Reads the running means now and then; a terminal gets a bar, anything else a line each ten seconds.
 
-    def __init__(self, console: Console | None = None) -> None:
+    findings: what a callback that comes before this one found in the last row; each gets a line when it is new.
+    """
+
+    def __init__(self, console: Console | None = None, findings: Callable[[], Sequence[Finding]] = tuple) -> None:
         self._console = console or Console(stderr=True)
+        self._findings = findings
         self._row: Mapping[str, float] = {}
         self._bar: Bar | None = None
 
@@ -54,6 +59,9 @@ class Progress(Callback):
 
     def on_log(self, run: Trainer, values: Mapping[str, float]) -> None:
         self._row = values
+        for finding in self._findings():
+            if finding.severity != "note":
+                self._console.print(f"{finding.severity}: {finding}", soft_wrap=True, highlight=False, markup=False)
 
     def _show(self, run: Trainer) -> None:
         rate = (run.images - self._first) / max(time.monotonic() - self._begin, 1e-9)
@@ -76,7 +84,8 @@ class Progress(Callback):
 
 def describe(values: Mapping[str, float]) -> str:
     """The means in few characters, losses first."""
-    shown = sorted(values.items(), key=lambda item: not item[0].startswith("loss/"))
+    known = {name: value for name, value in values.items() if not name.startswith("health/")}
+    shown = sorted(known.items(), key=lambda item: not item[0].startswith("loss/"))
     return "  ".join(f"{name.removeprefix('loss/')} {value:.3g}" for name, value in shown)
 
 

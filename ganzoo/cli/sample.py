@@ -75,11 +75,11 @@ def _translate(model: Any, given: Path, to: str | None, out: Path) -> None:
     files = sorted(one for one in given.rglob("*") if one.suffix.lower() in _PICTURES) if given.is_dir() else [given]
     if not files:
         raise UsageError(f"--input {given}: there are no pictures in this folder ({', '.join(_PICTURES)})")
-    images = []
+    images: list[Image.Image] = []
     for file in files:
         try:
-            with Image.open(file) as image:
-                images.append(image.convert("RGB"))
+            with Image.open(file) as opened:
+                images.append(opened.convert("RGB"))
         except FileNotFoundError as error:
             raise UsageError(f"--input {given}: there is no such file or folder") from error
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:

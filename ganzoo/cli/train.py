@@ -46,7 +46,9 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
 @_combination
 @click.option("--restart", is_flag=True, help="Begin anew in a folder that holds a run.")
 @click.option("--dump", is_flag=True, help="Print the recipe as TOML and stop.")
-def train(recipe: str, restart: bool, dump: bool, **options: Any) -> int:
+@click.option("--serve", is_flag=True, help="Show the report while training, on this machine only.")
+@click.option("--port", metavar="NUMBER", type=click.IntRange(0, 65535), default=0, help="Of --serve; 0 for any free.")
+def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **options: Any) -> int:
     """Train RECIPE, a registered name or a .toml file. The same command again resumes.
 
     The combination is checked before any data are read; the run folder gets the recipe, metrics, pictures of the
@@ -60,13 +62,27 @@ def train(recipe: str, restart: bool, dump: bool, **options: Any) -> int:
         click.echo(resolve(recipe, Request(**changes), registry()).dump(), nl=False)
         return 0
     from ..api import train as train_
+    from ..distributed import leads
 
-    run = train_(recipe, device=options["device"], out=options["out"], restart=restart, **changes)
+    place = {"device": options["device"], "out": options["out"]}
+    run = train_(recipe, restart=restart, callbacks=_server(port) if serve else (), **place, **changes)
+    if run.stopped == "health":
+        click.echo(f"stopped by a failure at {run.images:,} images: `ganzoo doctor {run.folder}` tells it", err=True)
+        return 3
     if run.stopped:
-        click.echo(f"stopped by {run.stopped} at {run.images:,} images; the same command resumes", err=True)
+        if leads():
+            click.echo(f"stopped by {run.stopped} at {run.images:,} images; the same command resumes", err=True)
         return 128 + signal.Signals[run.stopped].value
-    click.echo(str(run.folder))
+    if leads():
+        click.echo(str(run.folder))
     return 0
+
+
+def _server(port: int) -> tuple[Any, ...]:
+    """The callback that shows the report."""
+    from ..report.server import ReportServer
+
+    return (ReportServer(port),)
 
 
 @click.command(epilog="Examples:\n\n  ganzoo check dcgan --data cifar10\n\n  ganzoo check gan --loss hinge --json")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..data import make_feed
 from ..errors import DataError
-from ..interfaces import Drawn, Stream, Table
+from ..interfaces import Drawn, Stream, Table, Unpaired
 from ..specs import DataSpec, Sample
 from .outcome import NotChecked, expect, promised
 from .trial import BATCH, CPU, Trial
@@ -42,16 +42,16 @@ def samples(trial: Trial) -> None:
             loaded = dataset.load()
         except DataError as error:
             raise NotChecked(f"its files are not here, and nothing is downloaded in a check: {error}") from error
-    kinds = "ganzoo.Table, ganzoo.Stream or ganzoo.Drawn"
-    expect(
-        isinstance(loaded, Table | Stream | Drawn), f"a {kinds} from load()", type(loaded).__name__, f"return a {kinds}"
-    )
+    kinds, kind = "ganzoo.Table, ganzoo.Stream, ganzoo.Drawn or ganzoo.Unpaired", type(loaded).__name__
+    expect(isinstance(loaded, Table | Stream | Drawn | Unpaired), f"a {kinds} from load()", kind, f"return a {kinds}")
     found, fields, labels = dataset.spec, *_first(loaded)
     expect(
         set(fields) == set(found.fields), f"fields {sorted(found.fields)}", str(sorted(fields)), "name them as in spec"
     )
     for name, tensor in fields.items():
-        _check_field(name, tensor, found.fields[name], raw=not isinstance(loaded, Drawn))
+        part = loaded.parts[name] if isinstance(loaded, Unpaired) else loaded
+        larger = not isinstance(part, Drawn) and part.crop
+        _check_field(name, tensor, found.fields[name], raw=not isinstance(part, Drawn), larger=larger)
     _check_labels(labels, found.classes)
     with promised("to feed a trainer", "return what the spec describes"):
         feed, again = (make_feed(dataset.load(), found, BATCH, 0, CPU) for _ in range(2))
@@ -64,7 +64,9 @@ def samples(trial: Trial) -> None:
         expect(not torch.equal(tensor, first.fields[name]), "another batch each time", f"the same {name} twice", fix)
 
 
-def _first(loaded: Table | Stream | Drawn) -> tuple[Mapping[str, Tensor], Tensor | None]:
+def _first(loaded: Table | Stream | Drawn | Unpaired) -> tuple[Mapping[str, Tensor], Tensor | None]:
+    if isinstance(loaded, Unpaired):
+        return {name: tensor for part in loaded.parts.values() for name, tensor in _first(part)[0].items()}, None
     if isinstance(loaded, Drawn):
         with promised("draw(n, generator) to give (fields, labels)", "return a mapping of tensors, and labels or None"):
             fields, labels = loaded.draw(3, torch.Generator().manual_seed(0))
@@ -75,14 +77,17 @@ def _first(loaded: Table | Stream | Drawn) -> tuple[Mapping[str, Tensor], Tensor
         return {name: torch.as_tensor(value)[None] for name, value in loaded.read(0).items()}, loaded.labels
 
 
-def _check_field(name: str, tensor: Tensor, sample: Sample, raw: bool) -> None:
-    """raw: pictures come as uint8 (N, H, W, C)."""
+def _check_field(name: str, tensor: Tensor, sample: Sample, raw: bool, larger: bool) -> None:
+    """raw: pictures come as uint8 (N, H, W, C).  larger: of at least the spec's height and width."""
     shape, dtype = sample.shape, torch.float32
     if raw and sample.is_image:
         shape, dtype = (*sample.shape[1:], sample.shape[0]), torch.uint8
     wanted, found = f"{name}: {dtype} (N, {', '.join(map(str, shape))})", f"{tensor.dtype} {tuple(tensor.shape)}"
     fix = "pictures are uint8 with channels last, values and drawn samples float32 as in the spec"
-    expect(tuple(tensor.shape[1:]) == shape and tensor.dtype == dtype, wanted, found, fix)
+    given = tuple(tensor.shape[1:])
+    if larger and len(given) == len(shape) == 3:
+        given = (min(given[0], shape[0]), min(given[1], shape[1]), given[2])
+    expect(given == shape and tensor.dtype == dtype, wanted, found, fix)
     if dtype == torch.float32:
         inside = (
             bool(torch.isfinite(tensor).all())

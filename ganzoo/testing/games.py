@@ -15,6 +15,7 @@ from ..specs import ANY_FIELD, Sample
 from ..trainer import Trainer
 from .data import without_network
 from .outcome import Failure, NotChecked, expect, promised
+from .reference import NAME, TRANSLATION
 from .trial import Plan, Trial, scratch
 
 _VALUES = Plan(None, Sample((2,)))
@@ -55,9 +56,10 @@ def _fix(problem: str) -> str:
 
 def _game_on(trial: Trial, folder: Path) -> Trainer:
     with without_network():
-        trial.part()
+        fields = trial.part().spec.fields
+        loss = TRANSLATION if {"a", "b"} <= set(fields) else NAME
         try:
-            return trial.game(_VALUES, folder, data=trial.named())
+            return trial.game(_VALUES, folder, data=trial.named(), loss={"name": loss})
         except DataError as error:
             raise NotChecked(f"its files are not here, and nothing is downloaded in a check: {error}") from error
 

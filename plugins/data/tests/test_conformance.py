@@ -12,8 +12,8 @@ from PIL import Image
 from ganzoo.testing import Case, cases
 
 
-def _options() -> dict[str, dict[str, dict[str, str]]]:
-    """What `folder` and `npz` read."""
+def _options() -> dict[str, dict[str, dict[str, str | int]]]:
+    """What `folder`, `pair` and `npz` read."""
     folder = Path(mkdtemp(prefix="ganzoo-data-"))
     pictures = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
     for index, picture in enumerate(pictures):
@@ -21,7 +21,9 @@ def _options() -> dict[str, dict[str, dict[str, str]]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(path)
     np.savez(folder / "pictures.npz", images=pictures, labels=np.arange(12) % 3)
-    return {"dataset": {"folder": {"path": f"{folder}/pictures"}, "npz": {"path": f"{folder}/pictures.npz"}}}
+    pair = {"path": f"{folder}/pictures/a:{folder}/pictures/b", "size": 12, "load_size": 14}
+    paths = {"folder": f"{folder}/pictures", "npz": f"{folder}/pictures.npz"}
+    return {"dataset": {"pair": pair, **{name: {"path": path} for name, path in paths.items()}}}
 
 
 @pytest.mark.parametrize("case", cases(Path(__file__).parents[1], options=_options()), ids=str)

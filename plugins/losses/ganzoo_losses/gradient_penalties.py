@@ -10,6 +10,7 @@ Suffixes: N batch, S the axes of a sample.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,11 @@ class _PerSamplePenalty(ganzoo.Penalty):
         (gradient_NS,) = torch.autograd.grad(logits.sum(), sample_NS, create_graph=True)
         value = self.value(gradient_NS)
         turn.log(f"penalty/{self.name}", value)
-        return self.weight * value
+        return self.strength(turn) * value
+
+    def strength(self, turn: ganzoo.Turn) -> float:
+        """What the unweighted penalty is multiplied by."""
+        return self.weight
 
     def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
         """A loss without a player in the role D, and a D that judges a whole batch."""
@@ -72,7 +77,8 @@ def _mean_squared_norm(gradient_NS: Tensor) -> Tensor:
 class R1(_PerSamplePenalty):
     """Penalise D's gradient on real samples: γ/2 · E‖∇D(x)‖².
 
-    gamma: γ; StyleGAN uses 10, and pictures of few pixels want much less (StyleGAN2 uses 0.01 for CIFAR-10).
+    gamma: γ; StyleGAN uses 10, and pictures of few pixels want much less (StyleGAN2 uses 0.01 for CIFAR-10). "auto" is
+    StyleGAN2's rule for pictures: 0.0002 · H · W / N for a batch of N (Karras et al. 2020, arXiv:2006.06676).
     every: iterations between penalties; above 1 the penalty is a lazy phase of its own, scaled to the same strength
     on average (StyleGAN2 uses 16).
     Mescheder et al. 2018 (arXiv:1801.04406), section 4.
@@ -80,8 +86,17 @@ class R1(_PerSamplePenalty):
 
     name = "r1"
 
-    def __init__(self, gamma: float = 10.0, every: int = 1) -> None:
-        super().__init__(_not_negative("gamma", gamma) / 2, every)
+    def __init__(self, gamma: float | Literal["auto"] = 10.0, every: int = 1) -> None:
+        super().__init__(1.0 if gamma == "auto" else _not_negative("gamma", gamma) / 2, every)
+        self.automatic = gamma == "auto"
+
+    def strength(self, turn: ganzoo.Turn) -> float:
+        """γ/2. Raises `Incompatible` if it is to follow from a size that the data do not have."""
+        if not self.automatic:
+            return super().strength(turn)
+        if turn.real.ndim != 4:
+            raise ganzoo.Incompatible("penalty r1: gamma=auto is made for pictures: set `penalty.r1.gamma` to a number")
+        return 0.0002 * turn.real[0, 0].numel() / len(turn.real) / 2
 
     def samples(self, turn: ganzoo.Turn) -> Tensor:
         """(N, *S): real samples."""
@@ -134,7 +149,7 @@ class GradientPenalty(_PerSamplePenalty):
     def samples(self, turn: ganzoo.Turn) -> Tensor:
         """(N, *S): random points on the lines between pairs of real and generated samples."""
         real_NS, fake_NS = turn.real, turn.fake()
-        epsilon = torch.rand(len(real_NS), *[1] * (real_NS.ndim - 1), device=real_NS.device)
+        epsilon = turn.uniform(len(real_NS)).view(-1, *[1] * (real_NS.ndim - 1))
         return epsilon * real_NS + (1 - epsilon) * fake_NS
 
     def value(self, gradient_NS: Tensor) -> Tensor:

@@ -26,6 +26,9 @@ class FakeTurn:
     def fake(self) -> Tensor:
         return self.made
 
+    def uniform(self, n: int) -> Tensor:
+        return torch.rand(n)
+
     def logits(self, sample: Tensor) -> Tensor:
         return self.discriminator(sample)
 
@@ -83,6 +86,20 @@ def test_squared_gradient_of_a_quadratic_discriminator_at_its_own_samples(penalt
     squares = getattr(one, where).square().sum(1).mean()
     torch.testing.assert_close(value.detach(), squares)  # γ/2 · 4a² · E‖x‖² at γ 2, a ½
     torch.testing.assert_close(discriminator.a.grad, 4 * squares)  # its derivative by a: 8a · E‖x‖²
+
+
+@pytest.mark.parametrize(("n", "height", "width"), [(4, 32, 32), (32, 8, 16)])
+def test_automatic_gamma_follows_pixels_and_batch(n, height, width):
+    real = torch.randn(n, 3, height, width)
+    discriminator = Linear(*[1.0] * real[0].numel())
+    value = R1(gamma="auto")(FakeTurn(discriminator, real, real))
+    gamma = 0.0002 * height * width / n
+    assert value.item() == pytest.approx(gamma / 2 * 3 * height * width)  # γ/2 · ‖w‖², w a one for each value
+
+
+def test_automatic_gamma_is_refused_for_values():
+    with pytest.raises(ganzoo.Incompatible, match=r"set `penalty\.r1\.gamma`"):
+        R1(gamma="auto")(turn(Linear(3.0, 4.0)))
 
 
 @pytest.mark.parametrize(("w", "expected"), [((3.0, 4.0), 160.0), ((0.3, 0.4), 2.5)])

@@ -1,0 +1,152 @@
+"""`ganzoo eval`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UsageError
+from .tables import table
+
+if TYPE_CHECKING:
+    from ..config import Metric
+
+
+@click.command(
+    "eval",
+    epilog="Examples:\n\n  ganzoo eval runs/dcgan-seed0\n\n"
+    "  ganzoo eval runs/dcgan-seed0 runs/dcgan-hinge-seed0 --data fashion-mnist --split test --metric fid --seeds 3",
+)
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.option("--data", metavar="D", help="Data to measure against. [default: those of the model's recipe]")
+@click.option("--split", metavar="NAME", help="Part of the data, such as test. [default: that of the recipe]")
+@click.option("--metric", "metrics", metavar="NAME", multiple=True, help="May be repeated. [default: all that fit]")
+@click.option("--features", metavar="NAME[:PATH]", help="Feature extractor. [default: the first at hand]")
+@click.option("--samples", metavar="COUNT", default="10k", help="Samples to generate, such as 50k.")
+@click.option("--seed", metavar="NUMBER", type=click.IntRange(min=0), default=0, help="Seed of the samples.")
+@click.option("--seeds", metavar="COUNT", type=click.IntRange(min=1), default=1, help="Draws, for mean ± deviation.")
+@click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers with their provenance as JSON.")
+def evaluate(models: tuple[str, ...], samples: str, as_json: bool, **options: Any) -> None:
+    """Measure how good MODELs are, and compare them.
+
+    MODEL is a run folder, a model folder, or user/name[@revision] on the Hugging Face Hub. Numbers are written, with
+    how they were measured, into the folder and its card; several models are compared where their numbers can be.
+    """
+    from ..recipe import parse_count
+
+    count = parse_count(samples)
+    if count < 2:
+        raise UsageError(f"--samples {samples}: at least 2 are needed")
+    if len(set(models)) < len(models):
+        raise UsageError("a model is named twice")
+    results = {model: _measure(model, count, options) for model in models}
+    if as_json:
+        click.echo(
+            json.dumps([{"model": m, "metrics": [asdict(one) for one in r]} for m, r in results.items()], indent=2)
+        )
+    elif len(models) == 1:
+        _one(results[models[0]])
+    else:
+        _several(results)
+
+
+def _measure(name: str, count: int, options: Mapping[str, Any]) -> list[Metric]:
+    """The numbers of one model, written into its folder unless that is the Hub's cache."""
+    from ..api import load
+    from ..card import write_card
+    from ..config import record_metrics
+    from ..datachoice import build_dataset, data_to_measure
+    from ..device import pick_device
+    from ..evaluation import Bench, Question
+    from ..hub import local_folder
+    from ..registry import registry
+
+    model = load(name, device=options["device"])
+    config = model.config
+    if config.source is not None:
+        raise UsageError(f"{name} translates pictures: only models that draw from latents are measured")
+    part = data_to_measure(config.recipe, options["data"], options["split"], registry())
+    question = Question(options["metrics"], options["features"], count, options["seed"], options["seeds"])
+    device = pick_device(options["device"])
+    bench = Bench(build_dataset(part, registry()), part, model.target, question, registry(), device)
+    metrics = bench.measure(model.generator, config.classes, config.training)
+    if local_folder(name) is None:
+        click.echo(f"{name} is on the Hub: its card is not changed; `ganzoo pull` it first to have it there", err=True)
+    else:
+        record_metrics(model.folder, metrics)
+        write_card(model.folder, Path(name).name if Path(name).is_absolute() else name)
+    return metrics
+
+
+def _one(metrics: Sequence[Metric]) -> None:
+    """A table of the numbers; below it what they all have in common."""
+    facts = [_facts(one) for one in metrics]
+    common = {key: value for key, value in facts[0].items() if all(one.get(key) == value for one in facts)}
+    rows = [
+        [one.name, _number(one), ", ".join(f"{key} {value}" for key, value in own.items() if key not in common)]
+        for one, own in zip(metrics, facts, strict=True)
+    ]
+    table(["metric", "value", ""], rows)
+    click.echo("all: " + ", ".join(f"{key} {value}" for key, value in common.items()))
+
+
+def _facts(metric: Metric) -> dict[str, Any]:
+    facts = {"against": f"{metric.data} {metric.split}", "samples": f"{metric.samples:,}", **metric.provenance}
+    facts.pop("deviation", None)  # stands beside the value
+    return facts
+
+
+def _several(results: Mapping[str, Sequence[Metric]]) -> None:
+    """A table for each way of measuring, the models in order of the first metric where it ranks them."""
+    from ..comparison import BETTER, columns, differences
+
+    found = columns(results)
+    first = next(iter(found))[0]
+    problem, models = differences(results, first), list(results)
+    ranked = problem is None and BETTER[first] is not None
+    if ranked:
+        numbers = next(iter(found.values()))
+        models.sort(key=lambda model: numbers[model].value, reverse=BETTER[first] == "higher")
+    tables: dict[str, list[dict[str, Metric]]] = {}
+    for column in found.values():
+        tables.setdefault(_setting(next(iter(column.values()))), []).append(column)
+    for setting, alike in tables.items():
+        click.echo(setting)
+        rows = [
+            [str(place) if ranked else "", model, *(_number(one[model]) if model in one else "" for one in alike)]
+            for place, model in enumerate(models, 1)
+            if any(model in one for one in alike)
+        ]
+        table(["", "model", *(_title(next(iter(column.values()))) for column in alike)], rows)
+    if problem:
+        click.echo(f"not ranked: {problem}", err=True)
+
+
+def _setting(metric: Metric) -> str:
+    """What the numbers of a table have in common."""
+    facts = metric.provenance
+    features = f", features {facts['features']} {facts['features hash']}" if "features" in facts else ""
+    draws = f", mean ± deviation of {facts['seeds']} draws" if "seeds" in facts else ""
+    resize = "" if facts.get("resize") == "none" else f" resized {facts.get('resize')}"
+    made = f"{metric.samples:,} samples of {facts.get('size')}{resize}"
+    return f"against {metric.data} {metric.split}, {made}{draws}{features}"
+
+
+def _title(metric: Metric) -> str:
+    """A metric, and how many real samples it was measured against."""
+    real = metric.provenance.get("real samples")
+    return f"{metric.name}\n{real:,} real" if isinstance(real, int) else metric.name
+
+
+def _number(metric: Metric) -> str:
+    deviation = metric.provenance.get("deviation")
+    return f"{metric.value:.4g}" + (f" ± {deviation:.2g}" if isinstance(deviation, float) else "")
+
+
+COMMANDS = {"eval": evaluate}

@@ -1,0 +1,61 @@
+"""`ganzoo report` and `ganzoo doctor`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    epilog="Examples:\n\n  ganzoo report runs/dcgan-seed0\n\n"
+    "  ganzoo report runs/dcgan-seed0 --compare runs/dcgan-hinge-seed0 --out hinge.html"
+)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--compare", metavar="RUN", type=click.Path(path_type=Path), multiple=True, help="Another run; may be repeated."
+)
+@click.option(
+    "--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="[default: report.html in the run]"
+)
+@click.option("--neighbours/--no-neighbours", default=True, help="Look for the training pictures nearest to samples.")
+def report(run: Path, compare: tuple[Path, ...], out: Path | None, neighbours: bool) -> None:
+    """Write the report of RUN, a run folder, as one HTML file and print where it is.
+
+    Pictures as they evolved, curves, findings, nearest training pictures, recipe and environment; the file needs
+    nothing else. A run that is still going on can be reported too.
+    """
+    from ..report import Options, write_report
+
+    click.echo(str(write_report(run, compare, out or run / "report.html", Options(neighbours))))
+
+
+@click.command(epilog="Examples:\n\n  ganzoo doctor runs/dcgan-seed0\n\n  ganzoo doctor runs/dcgan-seed0 --json")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def doctor(run: Path, as_json: bool) -> int:
+    """Judge RUN, a run folder, by its metrics: what went wrong, on what evidence, and what to try.
+
+    Exits with 1 if a failure is not over.
+    """
+    from ..diagnosis import diagnose
+    from ..health import open_findings
+
+    history, findings = diagnose(run)
+    listed = open_findings(findings)
+    if as_json:
+        rows = [{"images": one.images, **one.to_dict(), "over": over} for one, over in listed]
+        click.echo(json.dumps({"run": str(run), "images": history.images, "findings": rows}, indent=2))
+    else:
+        for one, over in listed:
+            end = f" (over since {over:,})" if over is not None else ""
+            click.echo(f"{one.severity:<7}  {one.images:>11,}  {one}{end}")
+        if not listed and any(name.startswith("health/") for name in history.names()):
+            click.echo(f"nothing is wrong after {history.images:,} images")
+        elif not listed:
+            click.echo(f"nothing can be said of {run}: no row of its metrics holds signs of health")
+    return int(any(one.severity == "failure" and over is None for one, over in listed))
+
+
+COMMANDS = {"report": report, "doctor": doctor}

@@ -1,0 +1,54 @@
+"""What the rules need to know of a game beside its rows, and the judgement of a run folder afterwards."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+
+from .build import checked_options
+from .errors import GanzooError
+from .health import Finding, Stakes, judge, stakes_of
+from .history import History, read_history
+from .interfaces import AdversarialLoss, Loss
+from .optim import options_for
+from .recipe import Recipe
+from .registry import Registry, registry
+
+
+def stakes(loss: Loss) -> Stakes | None:
+    """Ask a two-player loss what D pays for single scores; None for other games. Leaves the loss as it is."""
+    if not isinstance(loss, AdversarialLoss):
+        return None
+    asked = copy.deepcopy(loss).cpu()
+
+    def price(real: float, fake: float) -> float:
+        return asked.discriminator(torch.tensor([real]), torch.tensor([fake])).item()
+
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            return stakes_of(price)
+    except Exception:  # a plugin's loss may raise anything when asked for single scores
+        return None
+
+
+def rates(recipe: Recipe, loss: Loss) -> dict[str, float]:
+    """The step size of each player."""
+    return {role: options_for(recipe, (role,)).lr for role in loss.roles}
+
+
+def diagnose(folder: Path, components: Registry | None = None) -> tuple[History, list[Finding]]:
+    """Judge a run folder by its metrics. Raises `RunError` if it is none.
+
+    Without the plugin of its loss only the rules that need to know nothing of it are applied.
+    """
+    history = read_history(folder)
+    try:
+        recipe = Recipe.from_dict(history.recipe)
+        cls = (components or registry()).load("loss", recipe.loss.name)
+        loss = cls(**checked_options(cls, recipe.loss.options, 0, f"loss {recipe.loss.name}"))
+        known, speeds = stakes(loss), rates(recipe, loss)
+    except (GanzooError, TypeError, ValueError):
+        known, speeds = None, {}
+    return history, judge(history.rows, known, speeds)

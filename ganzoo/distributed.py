@@ -1,0 +1,216 @@
+"""Several processes that train one model together, started by torchrun. Alone, everything here does nothing.
+
+Each process holds the whole game and sees its share of every batch. Gradients are averaged after each backward pass,
+so that all take the same step. What has to be drawn alike whatever the number of processes, latents above all, is
+drawn by all of them from one stream of random numbers, of which each keeps its share.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from .errors import GanzooError, Incompatible, UsageError
+from .recipe import Recipe
+
+_PATIENCE = datetime.timedelta(hours=2)
+"""How long the others wait while one draws previews, evaluates, or reads its data."""
+
+
+class World:
+    """One process, alone."""
+
+    rank = 0
+    size = 1
+
+    @property
+    def leads(self) -> bool:
+        """True for the process that writes and shows."""
+        return self.rank == 0
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its mean over all processes."""
+
+    def highest(self, number: int) -> int:
+        """The highest of all processes' numbers; all have to call it."""
+        return number
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes, by rank; all have to call it."""
+        return [value]
+
+    def wait(self) -> None:
+        """Go on when all have come here."""
+
+    @contextmanager
+    def failing_together(self) -> Iterator[None]:
+        """Within, an error of one process ends the others without a word of their own."""
+        yield
+
+    @contextmanager
+    def shared_draws(self, device: torch.device) -> Iterator[None]:
+        """Within, torch's generators are those that all processes have in the same state."""
+        yield
+
+    def start(self, seed: int) -> None:
+        """The generators have just been seeded: what they give from here on is shared, each process gets its own."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold of the processes; all have to call it."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` gave, to a world of any size."""
+
+
+class Crew(World):
+    """This process among those that torchrun started. device: what it computes on."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.rank, self.size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        self._device = device
+        if not dist.is_initialized():
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+        # flags and random states stay on the CPU, so that asking for them never waits for the GPU
+        self._talk: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        self._shared = _states(device)
+
+    def start(self, seed: int) -> None:
+        self._shared = _states(self._device)
+        torch.manual_seed((seed + 1) * 1_000_003 + self.rank)
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """One message for all tensors of a type."""
+        for dtype in {tensor.dtype for tensor in tensors}:
+            alike = [tensor for tensor in tensors if tensor.dtype == dtype]
+            flat = torch.cat([tensor.reshape(-1) for tensor in alike])
+            dist.all_reduce(flat)
+            parts = torch.split(flat / self.size, [tensor.numel() for tensor in alike])
+            torch._foreach_copy_(alike, [part.view_as(one) for part, one in zip(parts, alike, strict=True)])
+
+    def highest(self, number: int) -> int:
+        asked = torch.tensor(number)
+        dist.all_reduce(asked, dist.ReduceOp.MAX, group=self._talk)
+        return int(asked)
+
+    def gather(self, value: Any) -> list[Any]:
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value, group=self._talk)
+        return values
+
+    def wait(self) -> None:
+        dist.barrier(group=self._talk)
+
+    @contextmanager
+    def failing_together(self) -> Iterator[None]:
+        try:
+            yield
+        except GanzooError:
+            leave()
+            raise
+        except (dist.DistError, RuntimeError) as error:
+            # a process that went away is told of by itself, and by torchrun
+            if isinstance(error, dist.DistError) or "Connection closed" in str(error) or "gloo" in str(error):
+                raise SystemExit(1) from error
+            raise
+        leave()
+
+    @contextmanager
+    def shared_draws(self, device: torch.device) -> Iterator[None]:
+        own = _states(device)
+        _set_states(self._shared, device)
+        try:
+            yield
+        finally:
+            self._shared = _states(device)
+            _set_states(own, device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All processes' own random numbers, by rank; the shared ones are those of a single process."""
+        return {"ranks": self.gather(_states(self._device))}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on exactly with as many processes as before; with another number, own random numbers begin anew."""
+        self._shared = _states(self._device)
+        ranks = state.get("ranks", [])
+        if len(ranks) == self.size:
+            _set_states(ranks[self.rank], self._device)
+        else:
+            torch.manual_seed(int(self._shared["cpu"].sum()) * 1_000_003 + self.rank)
+
+
+def splits(recipe: Recipe, processes: int = 1) -> int:
+    """Parts that each process computes its share of a batch in. Raises `Incompatible` if the batch does not divide."""
+    if recipe.batch % processes:
+        raise Incompatible(
+            f"a batch of {recipe.batch} cannot be shared by {processes} processes: "
+            f"try `--batch {math.ceil(recipe.batch / processes) * processes}`"
+        )
+    share, micro = recipe.batch // processes, recipe.trainer.micro_batch
+    if micro == 0 or micro >= share:
+        return 1
+    if share % micro:
+        divisor = next(number for number in range(micro, 0, -1) if share % number == 0)
+        raise Incompatible(
+            f"a share of {share} samples cannot be computed in parts of {micro}: "
+            f"try `--set trainer.micro_batch={divisor}`"
+        )
+    return share // micro
+
+
+def joined(device: torch.device) -> World:
+    """The world that torchrun's environment speaks of, or this process alone."""
+    return Crew(device) if started_by_torchrun() else World()
+
+
+def started_by_torchrun() -> bool:
+    """True in a process that torchrun started among several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def leads() -> bool:
+    """True in the process that speaks for all."""
+    return int(os.environ.get("RANK", "0")) == 0 or not started_by_torchrun()
+
+
+def local_device(device: torch.device) -> torch.device:
+    """The GPU of this process among those of its machine. Raises `UsageError` if there are too few."""
+    if device.type != "cuda" or not started_by_torchrun() or device.index is not None:
+        return device
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    if number >= torch.cuda.device_count():
+        raise UsageError(
+            f"process {number + 1} on this machine has no GPU of its own, torch sees {torch.cuda.device_count()}: "
+            "start torchrun with fewer --nproc-per-node, or train with --device cpu"
+        )
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
+
+
+def leave() -> None:
+    """Part from the other processes, if there are any."""
+    if dist.is_initialized():
+        with contextlib.suppress(RuntimeError):
+            dist.destroy_process_group()
+
+
+def _states(device: torch.device) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def _set_states(states: Mapping[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)

@@ -1,0 +1,74 @@
+"""Pictures inside the page: the film of the fixed samples within a budget of bytes, and small ones."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image
+
+Item = TypeVar("Item")
+_MOST_FRAMES = 60
+_WIDEST = 900
+_QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Frame:
+    """images: seen when it was drawn.  source: a data URL."""
+
+    images: int
+    source: str
+    width: int
+    height: int
+
+
+def film(previews: Sequence[tuple[int, Path]], budget: int) -> tuple[list[Frame], int]:
+    """The pictures, evenly thinned to `budget` bytes, the first and the last kept; and how many cannot be read.
+
+    previews: (images, file), by images.
+    """
+    whole, damaged = [], 0
+    for images, path in evenly(previews, _MOST_FRAMES):
+        frame = frame_of(images, path)
+        if frame is None:
+            damaged += 1
+        else:
+            whole.append(frame)
+    total = sum(len(frame.source) for frame in whole)
+    return evenly(whole, max(2, len(whole) * budget // max(total, 1))), damaged
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` items, the first and the last among them, the others evenly spread."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+
+
+def frame_of(images: int, path: Path) -> Frame | None:
+    """A picture file for the page, or None if it cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return Frame(images, data_url(picture), *picture.size)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def data_url(picture: Image.Image) -> str:
+    """A picture as a data URL: PNG or JPEG, whichever is smaller; too wide ones are made smaller."""
+    picture = picture.convert("L" if picture.mode in ("1", "L", "I;16") else "RGB")
+    if picture.width > _WIDEST:
+        picture = picture.resize((_WIDEST, round(picture.height * _WIDEST / picture.width)), Image.Resampling.LANCZOS)
+    choices = []
+    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": _QUALITY})):
+        buffer = io.BytesIO()
+        picture.save(buffer, kind, **options)
+        choices.append((len(buffer.getvalue()), kind, buffer.getvalue()))
+    _, kind, data = min(choices)
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,237 @@
+"""`report.html`: everything about a run on one page, with nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from ..errors import GanzooError
+from ..files import write_atomically
+from ..health import SEVERITIES, Finding, open_findings, written
+from ..history import History, read_history
+from .charts import Drawing, draw
+from .frames import Frame, data_url, evenly, film, frame_of
+from .panels import compared_panels, marks, panels
+
+_FILM_BYTES = 3_000_000
+_CALM = {"failure": "failing", "warning": "to watch", "good": "healthy"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """neighbours: look for the training pictures nearest to samples.
+
+    live: a version, for a page that reloads itself when the server has another.
+    """
+
+    neighbours: bool = True
+    live: str = ""
+
+
+def write_report(folder: Path, others: Sequence[Path], out: Path, options: Options | None = None) -> Path:
+    """Write the report of a run folder, compared with others. Returns `out`. Raises `RunError` for other folders."""
+    page = render(folder, others, options)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, page.encode())
+    return out
+
+
+def render(folder: Path, others: Sequence[Path] = (), options: Options | None = None) -> str:
+    """The page as HTML."""
+    options = options or Options()
+    history = read_history(folder)
+    compared = [read_history(other) for other in others]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ganzoo"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    style, script = (_source(environment, name) for name in ("report.css", "report.js"))
+    frames, lost = film(history.previews, _FILM_BYTES // (1 + len(compared)))
+    findings = recorded(history)
+    drawings = _drawings(history, compared, findings)
+    data = {"frames": [asdict(frame) for frame in frames], "charts": [list(one.curves.values()) for one in drawings]}
+    return environment.get_template("report.html").render(
+        title=_name(history),
+        facts=_facts(history),
+        images=history.images,
+        total=_total(history),
+        share=round(100 * min(1.0, history.images / max(_total(history), 1)), 1),
+        findings=_listed(findings),
+        verdict=verdict(history, findings),
+        frames=frames,
+        lost_frames=lost,
+        drawings=drawings,
+        numbered=any(one.severity != "note" for one in findings),
+        damaged=history.damaged,
+        compared=[_compared(one) for one in [history, *compared]] if compared else [],
+        differences=_differences([history, *compared]) if compared else [],
+        **_pictures(history, options),
+        evaluations=[_evaluation(one) for one in history.evaluations],
+        command=_command(history),
+        recipe=history.recipe_text.strip(),
+        environment=[(str(key), str(value)) for key, value in history.training.items()],
+        data=_embedded(data),
+        style=style,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        live=options.live,
+        version=_version(),
+    )
+
+
+def recorded(history: History) -> list[Finding]:
+    """The findings that a run wrote down, ends of earlier ones among them."""
+    return [finding for row in history.rows for finding in written(row)]
+
+
+def verdict(history: History, findings: Sequence[Finding]) -> dict[str, str]:
+    """A run in a word: what is wrong now, not what once was."""
+    now = {one.severity for one, over in open_findings(findings) if over is None}
+    worst = max(now & {"warning", "failure"}, key=SEVERITIES.index, default="good")
+    judged = any(name.startswith("health/") for name in history.names())
+    why = "Nothing is wrong as far as the rules can tell." if judged else "This run measured no signs of health yet."
+    if not judged and worst == "good":
+        return {"severity": "note", "text": "unknown", "why": why}
+    return {"severity": worst, "text": _CALM[worst], "why": why}
+
+
+def _listed(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [
+        asdict(one) | {"ended": over, "remedy_html": _with_code(one.remedy)} for one, over in open_findings(findings)
+    ]
+
+
+def _with_code(text: str) -> Markup:
+    """Escaped text whose `quoted` parts are code."""
+    if not text:
+        return Markup("")
+    parts = f"{text[0].upper()}{text[1:]}.".split("`")
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(part) if i % 2 else escape(part) for i, part in enumerate(parts))
+
+
+def _drawings(history: History, compared: Sequence[History], findings: Sequence[Finding]) -> list[Drawing]:
+    if compared:
+        runs = [history, *compared]
+        labels = [f"{i}. {_name(run)}" if _name(run) in [_name(one) for one in runs if one is not run] else _name(run)
+                  for i, run in enumerate(runs, 1)]  # fmt: skip
+        charts, numbers, end = compared_panels(runs, labels), [], max(run.images for run in runs)
+    else:
+        told = [one for one, _ in open_findings(findings)]
+        charts, numbers, end = panels(history), marks(told), history.images
+    return [draw(chart, numbers, end, i) for i, chart in enumerate(charts)]
+
+
+def _pictures(history: History, options: Options) -> dict[str, Any]:
+    """Real beside generated, and the nearest training pictures, as far as they can be had."""
+    sheet = frame_of(0, history.folder / "real-versus-generated.png")
+    found: dict[str, Any] = {"real": {"sheet": sheet} if sheet else None, "nearest": None, "no_neighbours": ""}
+    if not options.neighbours:
+        return found | {"no_neighbours": "Left out here; `ganzoo report` looks for them.".replace("`", "")}
+    from .neighbours import neighbours
+
+    near = neighbours(history)
+    if isinstance(near, str):
+        return found | {"no_neighbours": near}
+    if sheet is None:
+        found["real"] = {"sheet": None, "real": data_url(near.real), "generated": data_url(near.generated)}
+    looked = "all" if near.looked_at == near.total else f"{near.looked_at:,} of the"
+    mirrored = ", mirrored ones too" if near.mirrored else ""
+    about = (
+        f"By the mean difference of pixels, among {looked} {near.total:,} training pictures{mirrored}; "
+        "below each its distance, 0 is the same picture and 1 black against white."
+    )
+    rows = [
+        {
+            "sample": data_url(row.sample),
+            "nearest": list(zip(map(data_url, row.nearest), row.distances, strict=True)),
+        }
+        for row in near.rows
+    ]
+    return found | {"nearest": {"rows": rows, "about": about}}
+
+
+def _compared(history: History) -> dict[str, Any]:
+    last: list[Frame] = [frame for images, path in history.previews[-1:] if (frame := frame_of(images, path))]
+    state = verdict(history, recorded(history))["text"]
+    return {"name": _name(history), "images": history.images, "frame": last[0] if last else None, "verdict": state}
+
+
+def _differences(histories: Sequence[History]) -> list[tuple[str, list[str]]]:
+    """Leaves of the recipes that are not the same in all runs."""
+    flat = [_flat(history.recipe) for history in histories]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    rows = [(key, [str(one.get(key, "–")) for one in flat]) for key in keys]
+    return [(key, values) for key, values in rows if len(set(values)) > 1]
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + str(key): value}
+    return leaves
+
+
+def _name(history: History) -> str:
+    return history.folder.resolve().name or str(history.folder)
+
+
+def _total(history: History) -> int:
+    total = history.recipe.get("images")
+    return total if isinstance(total, int) else 0
+
+
+def _facts(history: History) -> list[str]:
+    recipe = history.recipe
+    names = {key: part.get("name") for key in ("data", "generator", "discriminator", "loss")
+             if isinstance(part := recipe.get(key), Mapping)}  # fmt: skip
+    total = f" of {_total(history):,}" if _total(history) else ""
+    facts = [f"{history.images:,}{total} images", f"recipe {recipe.get('name', 'unnamed')}"]
+    return facts + [f"{key} {name}" for key, name in names.items() if name] + [f"seed {recipe.get('seed', '?')}"]
+
+
+def _evaluation(one: Mapping[str, Any]) -> dict[str, str]:
+    value = one.get("value")
+    shown = f"{value:.4g}" if isinstance(value, int | float) else str(value)
+    return {key: str(one.get(key, "")) for key in ("name", "data", "samples")} | {"value": shown}
+
+
+def _command(history: History) -> str:
+    """The command that trains this recipe again."""
+    from ..command import command_for
+    from ..registry import registry
+
+    try:
+        return command_for(history.recipe, registry())
+    except (GanzooError, TypeError, AttributeError, tomllib.TOMLDecodeError):
+        return "ganzoo train recipe.toml  # the recipe in full is below"
+
+
+def _embedded(data: object) -> str:
+    """JSON that cannot end the element that holds it."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _source(environment: jinja2.Environment, name: str) -> str:
+    assert environment.loader is not None
+    text, _, _ = environment.loader.get_source(environment, name)
+    return text
+
+
+def _version() -> str:
+    from .. import __version__
+
+    return __version__
+
+
+__all__ = ["Options", "evenly", "recorded", "render", "verdict", "write_report"]

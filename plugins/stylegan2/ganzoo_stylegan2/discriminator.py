@@ -1,0 +1,114 @@
+"""StyleGAN2's discriminator: filtered strided convolutions, residual or plain, and the minibatch standard deviation.
+
+Papers: Karras et al. 2020 (arXiv:1912.04958), section 4.1 (residual); Karras et al. 2018 (arXiv:1710.10196), section 3
+(minibatch standard deviation); Karras et al. 2020 (arXiv:2006.06676), section 4 and appendix C (projection, and `orig`
+for CIFAR-10); Miyato & Koyama 2018 (arXiv:1802.05637) for the projection. Written from the papers.
+
+Difference: groups of the minibatch standard deviation may be uneven, so that any batch is judged.
+
+Suffixes: N batch, C channels, H height, W width, F features.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+import ganzoo
+
+from .layers import Convolution, Linear, activate
+from .mapping import Mapping
+from .networks import SMALLEST, ChannelBase, positive, refuse_unlabelled, widths
+
+
+class StyleGAN2Discriminator(ganzoo.Discriminator):
+    """Halves the picture's side down to 4, appends how much the batch varies, and weighs it all into a logit.
+
+    architecture: "residual" adds a linear path to each level, "orig" has none (better at 32x32).
+    channel_base: channels of a level are base / side, at most channel_max; "auto" is 16384 below 512 pixels and 32768
+    from there, "constant" is channel_max on every level.
+    group_size: samples whose standard deviation is taken together; 0 takes the whole batch.
+    conditional: judge whether the picture shows the class of its label.  mapping_layers: of the label's mapping.
+    Raises `Incompatible` for data that are no square pictures with a side of 8, 16, 32 …
+    """
+
+    def __init__(
+        self,
+        source: ganzoo.Sample | None,
+        target: ganzoo.Sample,
+        classes: int,
+        *,
+        architecture: Literal["residual", "orig"] = "residual",
+        channel_base: ChannelBase = "auto",
+        channel_max: int = 512,
+        group_size: int = 4,
+        conditional: bool = False,
+        mapping_layers: int = 8,
+    ) -> None:
+        super().__init__()
+        refuse_unlabelled("discriminator", conditional, classes)
+        channels = widths(target, channel_base, channel_max)
+        if group_size < 0:
+            raise ValueError(f"group_size is at least 1, or 0 for the whole batch, not {group_size}")
+        self.group_size = group_size
+        self.from_rgb = Convolution(target.shape[0], channels[target.shape[1]], 1)
+        sides = sorted(channels, reverse=True)[:-1]
+        self.levels = nn.Sequential(
+            *(_Level(channels[side], channels[side // 2], architecture == "residual") for side in sides)
+        )
+        last = channels[SMALLEST]
+        self.last = Convolution(last + 1, last, 3)
+        self.dense = Linear(last * SMALLEST**2, last)
+        self.logit = Linear(last, last if conditional else 1)
+        layers = positive("mapping_layers", mapping_layers)
+        self.label_mapping = Mapping(0, classes, last, layers) if conditional else None
+
+    def forward(self, sample: Tensor, label: Tensor) -> Tensor:
+        """sample: (N, C, H, W); label: (N,) int64, read only if conditional. Returns raw logits, (N,)."""
+        x = self.levels(activate(self.from_rgb(sample)))
+        x = activate(self.last(append_deviation(x, self.group_size)))
+        features_NF = self.logit(activate(self.dense(x.flatten(1))))
+        if self.label_mapping is None:
+            return features_NF.flatten()
+        mapped_NF = self.label_mapping(None, label)
+        return (features_NF * mapped_NF).sum(dim=1) / math.sqrt(mapped_NF.shape[1])
+
+
+class _Level(nn.Module):
+    """Two 3x3 convolutions, the second of which halves the side, and perhaps a 1x1 convolution past both."""
+
+    def __init__(self, inputs: int, outputs: int, residual: bool) -> None:
+        super().__init__()
+        self.keep = Convolution(inputs, inputs, 3)
+        self.halve = Convolution(inputs, outputs, 3, down=True)
+        self.skip = Convolution(inputs, outputs, 1, bias=False, down=True) if residual else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = activate(self.halve(activate(self.keep(x))))
+        # two summands of unit variance
+        return y if self.skip is None else (y + self.skip(x)) * math.sqrt(0.5)
+
+
+def append_deviation(x_NCHW: Tensor, group_size: int) -> Tensor:
+    """Append a channel that says how much each sample's group varies: the mean over C, H, W of its deviations.
+
+    group_size: 0 is the whole batch. A batch that does not divide makes groups whose sizes differ by one at most.
+    Returns (N, C + 1, H, W). Karras et al. 2018 (arXiv:1710.10196), section 3.
+    """
+    n, _, height, width = x_NCHW.shape
+    groups = math.ceil(n / group_size) if group_size else 1
+    size, larger = divmod(n, groups)
+    cut = larger * (size + 1)
+    parts = ((x_NCHW[:cut], larger), (x_NCHW[cut:], groups - larger))
+    deviations_N = torch.cat([_deviation(part, count) for part, count in parts if count])
+    return torch.cat([x_NCHW, deviations_N[:, None, None, None].expand(-1, 1, height, width)], dim=1)
+
+
+def _deviation(x_NCHW: Tensor, groups: int) -> Tensor:
+    """The deviation of each sample's group, (N,), of `groups` groups of neighbours."""
+    x = x_NCHW.unflatten(0, (groups, -1))
+    deviation_G = (x.var(dim=1, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    return deviation_G.repeat_interleave(x.shape[1])

@@ -1,0 +1,186 @@
+"""StyleGAN2's generator: a mapping network, a learned constant, modulated convolutions, and a sum of RGB pictures.
+
+Papers: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN" (arXiv:1912.04958), sections 2 and 4
+(skip generator); Karras et al. 2019 (arXiv:1812.04948) for mapping, style mixing, noise and truncation; Karras et al.
+2020 (arXiv:2006.06676), appendix C for the widths of small pictures. Written from the papers; no code was consulted.
+
+Differences from the papers:
+- The sum of the RGB pictures is clamped to the data's range, with a gradient that leads back into it (see `bounds`),
+  because samples keep to that range here, while training too. Unbounded data get the bare sum, as in the papers.
+- Modulation scales activations instead of weights, which gives the same numbers (see `modulated_convolution`).
+- Style mixing draws its crossover for each sample.
+
+Suffixes: N batch, Z latent, S style (the papers' w), L styles of a sample, C colours, H height, W width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+import ganzoo
+
+from .bounds import keep_within
+from .layers import Filter, Linear, activate, modulated_convolution
+from .mapping import Mapping
+from .networks import SMALLEST, ChannelBase, positive, refuse_unlabelled, widths
+
+MEAN_DECAY = 0.998
+"""Weight of the old mean style at each forward pass in training."""
+
+
+class StyleGAN2Generator(ganzoo.Generator):
+    """Paints from a learned 4x4 constant, doubling the side, under styles that a mapping network makes of z.
+
+    latent: length of z.  style: length of w.  mapping_layers: 8 in the paper; 2 train small pictures better.
+    channel_base: channels of a level are base / side, at most channel_max; "auto" is 16384 below 512 pixels and 32768
+    from there, "constant" is channel_max on every level.
+    mixing: probability that a sample gets two styles, from a random layer on the second, while training.
+    conditional: make the class that the label asks for.
+    Raises `Incompatible` for data that are no square pictures with a side of 8, 16, 32 …
+    """
+
+    def __init__(
+        self,
+        source: ganzoo.Sample | None,
+        target: ganzoo.Sample,
+        classes: int,
+        *,
+        latent: int = 512,
+        style: int = 512,
+        mapping_layers: int = 8,
+        channel_base: ChannelBase = "auto",
+        channel_max: int = 512,
+        mixing: float = 0.9,
+        conditional: bool = False,
+    ) -> None:
+        super().__init__()
+        if source is not None:
+            raise ganzoo.Incompatible(
+                f"generator stylegan2 makes pictures from latents, it cannot translate {source}: "
+                "choose a generator that translates, or a loss that plays with latents"
+            )
+        refuse_unlabelled("generator", conditional, classes)
+        channels = widths(target, channel_base, channel_max)
+        if not 0 <= mixing <= 1:
+            raise ValueError(f"mixing is a probability, not {mixing}")
+        self.target, self.latent, self.mixing = target, positive("latent", latent), mixing
+        self.conditional = conditional
+        layers = positive("mapping_layers", mapping_layers)
+        self.mapping = Mapping(latent, classes if conditional else 0, positive("style", style), layers)
+        self.register_buffer("mean_style", torch.zeros(style))
+        self.constant = nn.Parameter(torch.randn(channels[SMALLEST], SMALLEST, SMALLEST))
+        self.levels = nn.ModuleList()
+        inputs = None
+        for side, outputs in channels.items():
+            self.levels.append(_Level(inputs, outputs, style, side, target.shape[0]))
+            inputs = outputs
+        self.styles = 2 * len(self.levels)
+
+    def sample_latent(self, n: int, device: torch.device) -> Tensor:
+        """Draw z, (n, Z), from N(0, 1)."""
+        return torch.randn(n, self.latent, device=device)
+
+    def map(self, source: Tensor, label: Tensor) -> Tensor:
+        """source: z (N, Z); label: (N,) int64, read only if conditional. Returns (N, L, S), the same style L times."""
+        return self.mapping(source, label)[:, None].expand(-1, self.styles, -1)
+
+    def synthesise(self, style: Tensor) -> Tensor:
+        """style: (N, L, S). Returns (N, C, H, W) in the data's range; noise is random only while training."""
+        x = self.constant.expand(len(style), -1, -1, -1)
+        picture = None
+        for level, block in enumerate(self.levels):
+            x, picture = block(x, picture, style[:, max(2 * level - 1, 0) : 2 * level + 2])
+        if not self.target.bounded:
+            return picture
+        middle, half = (self.target.high + self.target.low) / 2, (self.target.high - self.target.low) / 2
+        return keep_within(middle + half * picture, self.target.low, self.target.high)
+
+    def forward(self, source: Tensor, label: Tensor) -> Tensor:
+        """source: z (N, Z); label: (N,) int64, read only if conditional. Returns (N, C, H, W) in the data's range."""
+        style = self.map(source, label)
+        if self.training:
+            mean = style[:, 0].detach().mean(dim=0).to(self.mean_style.dtype)
+            self.mean_style.lerp_(mean, 1 - MEAN_DECAY)
+            style = self._mix(style, source, label)
+        return self.synthesise(style)
+
+    def truncated(self, source: Tensor, label: Tensor, truncation: float) -> Tensor:
+        """Pull the styles towards their mean over training: 1 leaves them, 0 gives the mean sample.
+
+        Returns (N, C, H, W). Karras et al. 2019 (arXiv:1812.04948), appendix B.
+        """
+        style = self.map(source, label)
+        return self.synthesise(self.mean_style.to(style.dtype).lerp(style, truncation))
+
+    def _mix(self, style_NLS: Tensor, source: Tensor, label: Tensor) -> Tensor:
+        """Replace the styles from a random layer on by those of another latent (arXiv:1812.04948, section 3.1)."""
+        if self.mixing == 0:
+            return style_NLS
+        n, device = len(source), source.device
+        other_NLS = self.map(torch.randn_like(source), label)
+        crossover_N = torch.randint(1, self.styles, (n,), device=device)
+        crossover_N = crossover_N.where(torch.rand(n, device=device) < self.mixing, self.styles)
+        first_NL = torch.arange(self.styles, device=device) < crossover_N[:, None]
+        return torch.where(first_NL[:, :, None], style_NLS, other_NLS)
+
+
+class _Level(nn.Module):
+    """The layers of one side: doubling (but for the first level) and keeping convolutions, and an RGB picture.
+
+    It reads 3 styles, the last for RGB: the style of RGB is also that of the next level's first layer.
+    """
+
+    def __init__(self, inputs: int | None, outputs: int, style: int, side: int, colours: int) -> None:
+        super().__init__()
+        self.up = None if inputs is None else _StyledConvolution(inputs, outputs, style, side, up=True)
+        self.keep = _StyledConvolution(outputs, outputs, style, side)
+        self.rgb = _ToRGB(outputs, colours, style)
+        self.filter = None if inputs is None else Filter(gain=4.0)
+
+    def forward(self, x: Tensor, picture: Tensor | None, style_NLS: Tensor) -> tuple[Tensor, Tensor]:
+        if self.up is not None:
+            x = self.up(x, style_NLS[:, 0])
+        x = self.keep(x, style_NLS[:, -2])
+        # the pictures are summed in the precision of the weights, under autocast too
+        rgb = self.rgb(x, style_NLS[:, -1]).to(self.rgb.weight.dtype)
+        return x, rgb if picture is None else self.filter.upsample(picture) + rgb
+
+
+class _StyledConvolution(nn.Module):
+    """A modulated 3x3 convolution, noise for each pixel, bias and LeakyReLU."""
+
+    def __init__(self, inputs: int, outputs: int, style: int, side: int, up: bool = False) -> None:
+        super().__init__()
+        self.affine = Linear(style, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.gain = 1 / math.sqrt(9 * inputs)
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("noise", torch.randn(side, side))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.filter = Filter(gain=4.0) if up else None
+
+    def forward(self, x: Tensor, style_NS: Tensor) -> Tensor:
+        x = modulated_convolution(x, self.weight * self.gain, self.affine(style_NS), up=self.filter)
+        noise = self.noise
+        if self.training:
+            noise = torch.randn(len(x), 1, *self.noise.shape, dtype=noise.dtype, device=x.device)
+        x = x + (noise * self.noise_strength).to(x.dtype) + self.bias.to(x.dtype)[:, None, None]
+        return activate(x)
+
+
+class _ToRGB(nn.Module):
+    """A modulated 1x1 convolution without demodulation."""
+
+    def __init__(self, inputs: int, colours: int, style: int) -> None:
+        super().__init__()
+        self.affine = Linear(style, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(colours, inputs, 1, 1))
+        self.gain = 1 / math.sqrt(inputs)
+        self.bias = nn.Parameter(torch.zeros(colours))
+
+    def forward(self, x: Tensor, style_NS: Tensor) -> Tensor:
+        x = modulated_convolution(x, self.weight * self.gain, self.affine(style_NS), demodulate=False)
+        return x + self.bias.to(x.dtype)[:, None, None]

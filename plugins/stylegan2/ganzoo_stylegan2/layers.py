@@ -1,0 +1,119 @@
+"""Layers with an equalised learning rate, the [1, 3, 3, 1] filter, and the modulated convolution.
+
+Papers: equalised learning rate, Karras et al. 2018 (arXiv:1710.10196), section 4.1; filtered resampling, Karras et al.
+2019 (arXiv:1812.04948), section 2; modulation and demodulation, Karras et al. 2020 (arXiv:1912.04958), section 2.2.
+Written from the papers.
+
+Suffixes: N batch, I channels in, O channels out, H height, W width, K kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SLOPE = 0.2
+"""Of LeakyReLU below zero; arXiv:1710.10196, appendix A."""
+
+
+def activate(x: Tensor) -> Tensor:
+    """LeakyReLU, scaled by √2 so that the variance stays about what it was."""
+    return functional.leaky_relu(x, SLOPE) * math.sqrt(2)
+
+
+def unlowered(x: Tensor) -> AbstractContextManager[object]:
+    """A context in which autocast leaves x's device alone."""
+    available = torch.amp.is_autocast_available(x.device.type)
+    return torch.autocast(x.device.type, enabled=False) if available else nullcontext()
+
+
+def normalise(x: Tensor) -> Tensor:
+    """Scale each row of (N, F) to a mean square of 1."""
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
+
+class Linear(nn.Module):
+    """A dense layer whose stored weights have unit variance and are scaled by 1/√inputs when used.
+
+    bias: where the biases start.  lr_multiplier: how fast it learns, relative to other layers.
+    """
+
+    def __init__(self, inputs: int, outputs: int, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / lr_multiplier))
+        self.gain, self.lr_multiplier = lr_multiplier / math.sqrt(inputs), lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I) to (N, O)."""
+        return functional.linear(x, self.weight * self.gain, self.bias * self.lr_multiplier)
+
+
+class Filter(nn.Module):
+    """The separable low-pass filter [1, 3, 3, 1] with a gain, applied to each channel by itself."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        super().__init__()
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+        self.register_buffer("kernel", gain * taps[:, None] * taps, persistent=False)
+
+    def forward(self, x: Tensor, padding: int, stride: int = 1) -> Tensor:
+        """(N, I, H, W) to (N, I, (H + 2·padding - 4) // stride + 1, …)."""
+        return functional.conv2d(x, self._kernel(x), stride=stride, padding=padding, groups=x.shape[1])
+
+    def upsample(self, x: Tensor) -> Tensor:
+        """(N, I, H, W) to (N, I, 2H, 2W): zeros between the pixels, then the filter; a gain of 4 keeps the mean.
+
+        Never computes in less than the precision of x.
+        """
+        with unlowered(x):
+            return functional.conv_transpose2d(x, self._kernel(x), stride=2, padding=1, groups=x.shape[1])
+
+    def _kernel(self, x: Tensor) -> Tensor:
+        return self.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
+
+
+class Convolution(nn.Module):
+    """A convolution with "same" padding, or one that filters and halves the side. Weights as in `Linear`."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, bias: bool = True, down: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.gain, self.padding = 1 / math.sqrt(inputs * kernel**2), kernel // 2
+        self.filter = Filter() if down else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, I, H, W) to (N, O, H, W), or (N, O, H/2, W/2)."""
+        weight = self.weight * self.gain
+        if self.filter is None:
+            return functional.conv2d(x, weight, self.bias, padding=self.padding)
+        if self.padding == 0:  # a 1x1 kernel sees only the pixels that the halving keeps
+            return functional.conv2d(self.filter(x, padding=1, stride=2), weight, self.bias)
+        return functional.conv2d(self.filter(x, padding=2), weight, self.bias, stride=2)
+
+
+def modulated_convolution(
+    x_NIHW: Tensor, weight_OIKK: Tensor, style_NI: Tensor, demodulate: bool = True, up: Filter | None = None
+) -> Tensor:
+    """Convolve each sample with weights of its own: w'_oikl = s_i · w_oikl, divided by √(Σ_ikl w'²_oikl) per o.
+
+    The input is scaled by the styles and the output by the norms, which gives the same numbers as weights for each
+    sample, with one convolution shared by the batch. up: the filter (gain 4) after which the side is doubled.
+    Returns (N, O, H, W), or (N, O, 2H, 2W). Karras et al. 2020 (arXiv:1912.04958), equations 1 and 3.
+    """
+    x = x_NIHW * style_NI.to(x_NIHW.dtype)[:, :, None, None]
+    if up is None:
+        x = functional.conv2d(x, weight_OIKK, padding=weight_OIKK.shape[-1] // 2)
+    else:
+        x = up(functional.conv_transpose2d(x, weight_OIKK.transpose(0, 1), stride=2), padding=1)
+    if not demodulate:
+        return x
+    with unlowered(x):  # squares of 9·I numbers want float32
+        style_NI = style_NI.to(weight_OIKK.dtype)
+        norm_NO = (style_NI.square() @ weight_OIKK.square().sum(dim=(2, 3)).T + 1e-8).rsqrt()
+    return x * norm_NO.to(x.dtype)[:, :, None, None]
