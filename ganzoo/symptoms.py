@@ -168,8 +168,8 @@ def _unheld(view: View, player: str) -> str | None:
     if discrepancy is None or discrepancy < 0.15:
         return None
     return (
-        f"The critic {player} is not held: its score changes by {slope:.2g} per unit of distance, that of a 1-Lipschitz "
-        f"critic by 1 at most, and the samples stay far from the data (discrepancy {discrepancy:.2f})"
+        f"The critic {player} is not held: its score changes by {slope:.2g} per unit of distance, that of a "
+        f"1-Lipschitz critic by 1 at most, and the samples stay far from the data (discrepancy {discrepancy:.2f})"
     )
 
 

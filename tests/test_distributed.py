@@ -79,6 +79,7 @@ def test_two_processes_take_the_steps_of_one(arguments):
     )
 
 
+@pytest.mark.slow
 def test_batch_norm_of_each_process_alone_is_another_network():
     """The test above can fail: without synchronisation it does."""
     with torchrun(DCGAN, "two") as two:
@@ -95,6 +96,7 @@ def test_parts_of_a_batch_take_the_steps_of_the_whole(arguments, micro):
     assert 0 < furthest("whole", "parts") < 1e-5
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_brought_back_and_ends_in_the_same_weights(tmp_path):
     arguments = [*DCGAN, *NO_NORM, "--images", "1600", "--set", "checkpoints.every=160"]
     with torchrun(arguments, "whole") as whole:
@@ -119,6 +121,7 @@ def command_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_processes():
     arguments = [*DCGAN, *NO_NORM]
     alone([*arguments, "--images", "400"], "run")
