@@ -48,7 +48,7 @@ def clear(folder: Path) -> None:
     """Remove what a run wrote, and nothing else that may lie in the folder."""
     for name in ("checkpoints", "samples", "model"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (RECIPE, METRICS, EVALUATION, "evolution.gif", "real-versus-generated.png", "samples.png"):
+    for name in (RECIPE, METRICS, EVALUATION, "report.html", "evolution.gif", "real-versus-generated.png", "samples.png"):
         (folder / name).unlink(missing_ok=True)
 
 
