@@ -48,7 +48,8 @@ def clear(folder: Path) -> None:
     """Remove what a run wrote, and nothing else that may lie in the folder."""
     for name in ("checkpoints", "samples", "model"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (RECIPE, METRICS, EVALUATION, "report.html", "evolution.gif", "real-versus-generated.png", "samples.png"):
+    pictures = ("evolution.gif", "real-versus-generated.png", "samples.png")
+    for name in (RECIPE, METRICS, EVALUATION, "report.html", *pictures):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -34,7 +34,7 @@ SNGAN_MINI: dict[str, Any] = {
     "optimizer": {**SNGAN["optimizer"], "lr": 4e-4},
     "ema": {"half_life_images": 10_000},
 }
-"""`sngan` for minutes on a CPU: 24 channels, batches of 32 for both, one D update for one of G, a larger step, G averaged.
+"""`sngan` for minutes on a CPU: 24 channels, batches of 32, an update of D for each of G, a larger step, G averaged.
 
-150,000 images = 4,688 updates of each. With 2 D updates for one of G, D wins before G has learnt much in so short a run.
+150,000 images = 4,688 updates of each. With 2 of D for one of G, D wins before G has learnt much in so short a run.
 """
