@@ -192,6 +192,10 @@ class Augmentation(nn.Module):
         Must not synchronise: keep what is learned in buffers, which are saved in checkpoints.
         """
 
+    def values(self) -> Mapping[str, Tensor]:
+        """Scalars to log after each `observe`, by name."""
+        return {}
+
 
 class FeatureExtractor(nn.Module):
     """Turns pictures into features, for metrics that compare sets of pictures. Built as `(**options)`.

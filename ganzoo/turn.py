@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .distributed import World
-from .interfaces import Batch, Role
+from .interfaces import Augmentation, Batch, Role
 from .specs import DataSpec
 
 
@@ -69,7 +69,7 @@ class Turn:
         self.device = context.device
         self._context = context
         self._draw = draw
-        self._share = share or Share(size)
+        self._share = share or Share(size)  # alone, and not scaled
         self._asked = 0
         self._batch: Batch | None = None
         self._label: Tensor | None = None
@@ -93,6 +93,11 @@ class Turn:
                 label = self.batch.label
                 self._label = label.repeat(self.size // len(label))
         return self._label
+
+    @property
+    def batch_size(self) -> int:
+        """Real samples in the whole update, of all processes and parts."""
+        return self._share.batch * self._share.count
 
     @property
     def real(self) -> Tensor:
@@ -166,7 +171,9 @@ class Turn:
         logits = raw.float()
         if role in self.learners and self._batch and any(sample is real for real in self._batch.fields.values()):
             for augmentation in self._context.augmentations:
-                augmentation.observe(logits.detach())  # type: ignore[operator]
+                augmentation.observe(logits.detach())
+                for name, value in augmentation.values().items():
+                    self.log(name, value)
         return logits
 
     @property
@@ -210,7 +217,7 @@ class TurnContext:
         self,
         spec: DataSpec,
         roles: Mapping[str, Role],
-        augmentations: Sequence[nn.Module],
+        augmentations: Sequence[Augmentation],
         device: torch.device,
         autocast: Callable[[], AbstractContextManager[object]],
         log: Callable[[str, Tensor], None],

@@ -36,16 +36,20 @@ class _Watching(ganzoo.Augmentation):
     def observe(self, logits):
         self.seen.append(logits)
 
+    def values(self):
+        return {"seen": torch.tensor(len(self.seen))}
+
 
 @pytest.fixture
 def turn_of():
     """A function that makes a turn of a batch of 4, and the augmentation that watches it."""
 
     def make(learners=("D",), size=4):
-        watching = _Watching()
+        watching, logged = _Watching(), []
+        watching.logged = logged
         batch = ganzoo.Batch({"value": torch.zeros(4, 2)}, torch.tensor([0, 1, 2, 0]))
         context = TurnContext(
-            LABELLED, {}, [watching], torch.device("cpu"), contextlib.nullcontext, lambda name, value: None
+            LABELLED, {}, [watching], torch.device("cpu"), contextlib.nullcontext, lambda *one: logged.append(one)
         )
         return ganzoo.Turn({"D": _Counting()}, learners, context, lambda: batch, size), watching
 
@@ -71,6 +75,7 @@ def test_an_augmentation_observes_logits_of_real_samples_that_d_learns_from(turn
     turn.logits(turn.real)
     assert len(watching.seen) == 1
     assert torch.equal(watching.seen[0], logits)
+    assert watching.logged == [("seen", 1)]
 
 
 def test_nothing_is_observed_while_d_is_frozen(turn_of):

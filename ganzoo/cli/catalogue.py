@@ -93,7 +93,9 @@ def _page(facts: dict[str, Any]) -> str:
     if facts.get("options"):
         part = {"dataset": "data", "penalty": f"penalty.{facts['name']}", "augmentation": f"augment.{facts['name']}",
                 "callback": f"callbacks.{facts['name']}"}.get(facts["kind"], facts["kind"])  # fmt: skip
-        lines += ["", f"  options, as in --set {part}.{facts['options'][0]['name']}=…"]
+        first = facts["options"][0]["name"]
+        way = f"--features {facts['name']}:PATH" if part == "features" else f"--set {part}.{first}=…"
+        lines += ["", f"  options, as in {way}"]
         for option in facts["options"]:
             default = "must be given" if option["default"] is None else f"default {option['default']}"
             lines.append(f"    {option['name']}: {option['annotation']}, {default}")

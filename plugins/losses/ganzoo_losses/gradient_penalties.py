@@ -96,7 +96,7 @@ class R1(_PerSamplePenalty):
             return super().strength(turn)
         if turn.real.ndim != 4:
             raise ganzoo.Incompatible("penalty r1: gamma=auto is made for pictures: set `penalty.r1.gamma` to a number")
-        return 0.0002 * turn.real[0, 0].numel() / len(turn.real) / 2
+        return 0.0002 * turn.real[0, 0].numel() / turn.batch_size / 2
 
     def samples(self, turn: ganzoo.Turn) -> Tensor:
         """(N, *S): real samples."""

@@ -26,6 +26,10 @@ class FakeTurn:
     def fake(self) -> Tensor:
         return self.made
 
+    @property
+    def batch_size(self) -> int:
+        return len(self.real)
+
     def uniform(self, n: int) -> Tensor:
         return torch.rand(n)
 

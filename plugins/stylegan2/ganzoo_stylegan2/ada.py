@@ -18,6 +18,7 @@ Suffixes: N batch, C colours, H height, W width.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -82,6 +83,10 @@ class ADA(ganzoo.Augmentation):
         self.p.copy_(torch.where(due, (self.p + step).clamp(0, 1), self.p))
         for counter in (self.batches, self.images, self.signs):
             counter.mul_(~due)
+
+    def values(self) -> Mapping[str, Tensor]:
+        """p, as `ada/p` in `metrics.jsonl`."""
+        return {"ada/p": self.p}
 
     def forward(self, sample: Tensor) -> Tensor:
         """sample: (N, C, H, W). Returns the same shape; without a transformation, a picture as it was."""
