@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -44,6 +45,14 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def _completed(tree: dict[str, Any]) -> dict[str, Any]:
+    """A run's recipe with the defaults of options that came later."""
+    try:
+        return Recipe.from_dict(tree).to_dict()
+    except RecipeError:
+        return tree
+
+
 def clear(folder: Path) -> None:
     """Remove what a run wrote, and nothing else that may lie in the folder."""
     for name in ("checkpoints", "samples", "model"):
@@ -62,7 +71,7 @@ def refuse_other_recipe(folder: Path, recipe: Recipe, game: Game) -> None:
         old = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RunError(f"{path} cannot be read ({error}): begin anew with --restart or choose --out") from error
-    changes = differences(old, recipe.to_dict())
+    changes = differences(_completed(old), recipe.to_dict())
     if len(changes) == 1 and changes[0].startswith("images:") and recipe.images > old["images"]:
         teams = {phase.trains for phase in game.phases()}
         options = [options_for(recipe, team) for team in teams]

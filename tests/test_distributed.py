@@ -174,6 +174,6 @@ def test_a_batch_that_does_not_divide_is_refused_with_a_number_that_does(small, 
 
 def test_a_batch_that_is_judged_as_a_whole_is_not_split(capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["check", "gaussian", "--set", "trainer.micro_batch=10"])
+        main(["check", "gaussian", "--set", "trainer.micro_batch=16"])
     assert ended.value.code == 2
     assert "judges a batch as a whole" in capsys.readouterr().err

@@ -20,6 +20,7 @@ from ganzoo.cli import main
 from ganzoo.cli.train import train as train_command
 from ganzoo.config import Metric, read_config, record_metrics
 from ganzoo.plan import Request, resolve
+from ganzoo.recipe import Recipe
 from ganzoo.registry import registry
 
 pytest_plugins = ["hub.fixtures"]
@@ -69,7 +70,7 @@ def _leads_to(text: str, config) -> bool:
     context = train_command.make_context("train", shlex.split(command)[2:])
     given = {key: value for key, value in context.params.items() if key in Request.__dataclass_fields__}
     recipe = resolve(context.params["recipe"], Request(**{**given, "set": context.params["set_"]}), registry())
-    return recipe.to_dict() == shared_recipe(config)
+    return recipe == Recipe.from_dict(shared_recipe(config))
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
