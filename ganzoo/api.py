@@ -29,7 +29,7 @@ from .check import check, refuse_unsplittable
 from .config import CONFIG
 from .data import make_feed
 from .device import pick_device, pick_precision, set_deterministic
-from .distributed import World, joined, local_device
+from .distributed import World, joined, local_device, restarted
 from .errors import Diverged, RecipeError
 from .files import write_atomically
 from .hub import model_folder
@@ -101,7 +101,7 @@ def train(
     with ExitStack() as holding, world.failing_together():
         if world.leads:
             holding.enter_context(locked(folder))
-            if restart:
+            if restart and not restarted():
                 clear(folder)
             refuse_other_recipe(folder, found, game)
             checkpoint.load_last(folder / CHECKPOINTS)  # drops a damaged one before the others look
@@ -122,11 +122,11 @@ def _train(
     if recipe.trainer.deterministic:
         set_deterministic()
     state = checkpoint.load_last(folder / CHECKPOINTS)
-    evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every else []
+    evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
     samples = game.dataset.load()
     share = (world.rank, world.size)
     feed = make_feed(samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers, share)
-    unseen = held_out(game, samples, registry(), device) if recipe.health.held_out else None
+    unseen = held_out(game, samples, registry(), device) if recipe.health.held_out and world.leads else None
     health = HealthMonitor(recipe.health, unseen)
     writer = CheckpointWriter(recipe.checkpoints, _seconds(folder), health.spare)
     metrics = MetricsWriter(recipe.metrics.every, health.news)
@@ -138,7 +138,8 @@ def _train(
         stack.append(Progress(findings=health.news))
     if world.leads:
         write_atomically(folder / RECIPE, recipe.dump().encode())
-    trainer = Trainer(game, feed, device, precision, stack if world.leads else [writer], folder, world)
+    followers = [one for one in (*game.callbacks.values(), *extra) if one.everywhere]
+    trainer = Trainer(game, feed, device, precision, stack if world.leads else [*followers, writer], folder, world)
     if state:
         trainer.load_state_dict(state)
         log.info("resuming %s at %s images", folder, f"{trainer.images:,}")

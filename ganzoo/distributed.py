@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import logging
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from torch import Tensor
 
 from .errors import GanzooError, Incompatible, UsageError
 from .recipe import Recipe
+
+log = logging.getLogger("ganzoo")
 
 _PATIENCE = datetime.timedelta(hours=2)
 """How long the others wait while one draws previews, evaluates, or reads its data."""
@@ -120,6 +123,8 @@ class Crew(World):
         except (dist.DistError, RuntimeError) as error:
             # a process that went away is told of by itself, and by torchrun
             if isinstance(error, dist.DistError) or "Connection closed" in str(error) or "gloo" in str(error):
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                log.error("process %d lost the others: %s", self.rank, reason)
                 raise SystemExit(1) from error
             raise
         leave()
@@ -140,7 +145,8 @@ class Crew(World):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on exactly with as many processes as before; with another number, own random numbers begin anew."""
-        self._shared = _states(self._device)
+        # the first process's generators were restored to what all share, those of other GPUs were never used
+        self._shared = self.gather(_states(self._device))[0]
         ranks = state.get("ranks", [])
         if len(ranks) == self.size:
             _set_states(ranks[self.rank], self._device)
@@ -175,6 +181,11 @@ def joined(device: torch.device) -> World:
 def started_by_torchrun() -> bool:
     """True in a process that torchrun started among several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def restarted() -> bool:
+    """True if torchrun started this process again after a failure: the run goes on, whatever the command says."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 def leads() -> bool:

@@ -289,6 +289,10 @@ class Callback:
     `run` is the `Trainer`: its `images`, `iteration`, `players`, `folder`, `recipe` and `log_values()` are public.
     """
 
+    everywhere: bool = False
+    """True if it changes players or the course of training: then each of several processes has one, not the first
+    alone. Such a callback acts alike in all."""
+
     def on_start(self, run: Any) -> None:
         """Training is about to begin, or to go on after a resume (state is already restored)."""
 

@@ -28,6 +28,8 @@ def rescued(trainer: Trainer, writer: CheckpointWriter) -> Iterator[None]:
     try:
         yield
     except (OSError, CheckpointError) as error:
+        if not folder.exists() and trainer.world.size > 1:
+            raise RunError(f"{folder} was removed during training: the same command begins anew") from error
         if not folder.exists():
             folder.mkdir(parents=True)
             write_atomically(folder / RECIPE, trainer.recipe.dump().encode())
@@ -52,7 +54,7 @@ def stopping(trainer: Trainer) -> Iterator[None]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        trainer.stop_requested = signal.Signals(number).name
+        trainer.interrupted = signal.Signals(number).name
         signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

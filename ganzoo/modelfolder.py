@@ -23,9 +23,11 @@ from .build import checked_options
 from .card import write_card
 from .config import (
     CONFIG,
+    EVALUATION,
     FORMAT,
     Config,
     LicenceConfig,
+    Metric,
     PluginConfig,
     SampleConfig,
     TranslationConfig,
@@ -71,6 +73,7 @@ def save_model(run: Trainer, folder: Path, seconds: float) -> None:
         training=_training_facts(run, seconds),
         licence=LicenceConfig(data=run.game.dataset.licence),
         translations=translations,
+        metrics=_still_true(folder, run.images),
     )
     folder.mkdir(parents=True, exist_ok=True)
     network = nn.ModuleDict({one.role: run.sampler(one.role) for one in translations}) if source else run.sampler()
@@ -80,6 +83,18 @@ def save_model(run: Trainer, folder: Path, seconds: float) -> None:
     if previews:
         shutil.copyfile(previews[-1], folder / SAMPLES)
     write_card(folder, run.folder.name if run.folder.is_absolute() else str(run.folder))
+
+
+def _still_true(folder: Path, images: int) -> list[Metric]:
+    """What was measured of the model in the folder, if it has seen as many images; else it is taken away."""
+    try:
+        earlier = read_config(folder)
+        if earlier.training.get("images") == images:
+            return earlier.metrics
+    except ModelError:
+        pass
+    (folder / EVALUATION).unlink(missing_ok=True)
+    return []
 
 
 def _translations(spec: DataSpec, roles: Mapping[str, Role]) -> list[TranslationConfig]:

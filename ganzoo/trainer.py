@@ -108,6 +108,8 @@ class Trainer:
         self.meter = Meter()
         self.averages: dict[str, nn.Module] = {}
         self.stop_requested: str | None = None
+        self.interrupted: str | None = None
+        """A signal that came; it counts from the end of the round, so that all callbacks of a round see the same."""
         self.players = {name: self._place(player) for name, player in game.players.items()}
         self._parts = nn.ModuleDict({"loss": game.loss, "penalty": nn.ModuleDict(), "augmentation": nn.ModuleDict()})
         self._parts["penalty"].update(game.penalties)  # type: ignore[operator]
@@ -150,6 +152,7 @@ class Trainer:
             callback.on_start(self)
         while self.images < self.recipe.images and not self.stop_requested:
             self.iterate()
+            self.stop_requested = self.stop_requested or self.interrupted
             for callback in self.callbacks:
                 callback.on_iteration(self)
         if not self.stop_requested:

@@ -177,3 +177,19 @@ def test_a_batch_that_is_judged_as_a_whole_is_not_split(capsys):
         main(["check", "gaussian", "--set", "trainer.micro_batch=16"])
     assert ended.value.code == 2
     assert "judges a batch as a whole" in capsys.readouterr().err
+
+
+def test_checkpoints_by_the_clock_are_as_rare_with_two_processes():
+    arguments = ["ring", "--images", "12800", "--set", "checkpoints.minutes=10", "--set", "checkpoints.keep=100"]
+    with torchrun(arguments, "two") as two:
+        finish(two)
+    assert len(checkpoint.checkpoints(Path("two/checkpoints"))) == 1
+
+
+@pytest.mark.slow
+def test_every_process_saves_by_the_clock_of_the_first():
+    arguments = ["ring", "--images", "38400", "--set", "checkpoints.minutes=0.02", "--set", "checkpoints.keep=1000"]
+    with torchrun(arguments, "two") as two:
+        finish(two)
+    iterations = 38400 // 256
+    assert 1 <= len(checkpoint.checkpoints(Path("two/checkpoints"))) < iterations / 4

@@ -672,3 +672,11 @@ def test_healthy_runs_fail_nowhere(name):
     recipe, options = HEALTHY[name]
     run = ganzoo.train(recipe, out="run", device="cpu", progress=False, **{"images": 200_000, **options})
     assert [one for one in found_in(run) if one["severity"] == "failure"] == []
+
+
+def test_a_player_that_starts_at_zero_has_moved_by_one_and_no_more():
+    from ganzoo.callbacks import signals
+
+    assert signals.movement(torch.zeros(2), torch.tensor([5.0, 5.0])).item() == 1
+    assert signals.movement(torch.zeros(2), torch.zeros(2)).item() == 0
+    assert signals.movement(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 6.0])).item() == pytest.approx(0.4)

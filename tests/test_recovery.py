@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,44 @@ def test_jumps_of_the_clock_change_nothing(small, monkeypatch):
     monkeypatch.setattr(time, "time", time.time)
     train(small(), callbacks=(TurnsBackTheClock(),))
     assert weights("run") == weights("whole")
+
+
+class _Last(ganzoo.Callback):
+    """Sends a signal when all other callbacks of a round have acted."""
+
+    def on_iteration(self, run) -> None:
+        if run.iteration == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _AddsTheLast(ganzoo.Callback):
+    def on_start(self, run) -> None:
+        run.callbacks.append(_Last())
+
+
+def test_a_signal_between_callbacks_leaves_a_checkpoint_too(small):
+    run = train(small(images=3200, checkpoints={"every": 1600}), callbacks=(_AddsTheLast(),))
+    assert run.stopped == "SIGTERM" and run.images < 3200
+    assert int(checkpoint.last(KEPT).name) == run.images
+
+
+def test_what_was_measured_of_a_model_stays_while_it_is_the_same_model(small):
+    from ganzoo.config import EVALUATION, Metric, read_config, record_metrics
+
+    train(small(images=320))
+    record_metrics(Path("run/model"), [Metric("fid", 1.5, "ring")])
+    train(small(images=320))
+    assert [one.value for one in read_config(Path("run/model")).metrics] == [1.5]
+    train(small(images=640))
+    assert read_config(Path("run/model")).metrics == [] and not Path("run/model", EVALUATION).exists()
+
+
+def test_an_automatic_restart_does_not_begin_anew(small, monkeypatch):
+    train(small(images=320))
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    before = checkpoint.last(KEPT).stat().st_mtime_ns
+    train(small(images=320), restart=True)
+    assert checkpoint.last(KEPT).stat().st_mtime_ns == before
+    monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT")
+    train(small(images=320), restart=True)
+    assert checkpoint.last(KEPT).stat().st_mtime_ns != before

@@ -51,6 +51,7 @@ class CheckpointWriter(Callback):
         folder = run.folder / CHECKPOINTS
         state = run.state_dict()
         self._next = self._following(run)
+        self._saved_at = time.monotonic()
         if not run.world.leads:
             return
         checkpoint.save(folder / f"{run.images:09d}", state)
@@ -58,7 +59,7 @@ class CheckpointWriter(Callback):
         checkpoint.prune(folder, self._options.keep, None if spare is None else folder / f"{spare:09d}")
         now = time.monotonic()
         self.seconds += now - self._clock
-        self._clock = self._saved_at = now
+        self._clock = now
         self.save_model(run)
 
     def save_model(self, run: Trainer) -> None:

@@ -56,7 +56,8 @@ class PreviewWriter(Callback):
 
     def _collect(self, run: Trainer, count: int) -> dict[str, Tensor]:
         """`count` real samples of each field; the caller puts the feed back."""
-        batches = [run.feed.next().fields for _ in range(math.ceil(count / run.recipe.batch))]
+        share = run.recipe.batch // run.world.size
+        batches = [run.feed.next().fields for _ in range(math.ceil(count / share))]
         return {name: torch.cat([batch[name].cpu() for batch in batches])[:count] for name in batches[0]}
 
     def on_iteration(self, run: Trainer) -> None:

@@ -16,7 +16,7 @@ _SCORES = 512
 """Scores of either kind that are compared, all pairs of them; of more, as maps of patches have, an even selection."""
 _TENSORS, _SLICE = 8, 64
 """By so many weights of so many parameter tensors the movement of a player is followed."""
-_TINY = torch.finfo(torch.float32).tiny
+_TINY = 1e-12
 
 
 def separation(real: Tensor, fake: Tensor) -> Tensor:
@@ -89,5 +89,7 @@ def some_weights(player: nn.Module) -> Tensor:
 
 def movement(before: Tensor, now: Tensor) -> Tensor:
     """How far weights are from where they were, as a multiple of their norm."""
-    share: Tensor = (now - before).norm() / before.norm().clamp_min(_TINY)
+    # for a player that starts at zero, coming to anything is a movement of 1
+    size = torch.where(before.norm() > 0, before.norm(), now.norm())
+    share: Tensor = (now - before).norm() / size.clamp_min(_TINY)
     return share

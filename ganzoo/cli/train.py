@@ -65,7 +65,7 @@ def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **opti
     from ..distributed import leads
 
     place = {"device": options["device"], "out": options["out"]}
-    run = train_(recipe, restart=restart, callbacks=_server(port) if serve else (), **place, **changes)
+    run = train_(recipe, restart=restart, callbacks=_server(port) if serve and leads() else (), **place, **changes)
     if run.stopped == "health":
         click.echo(f"stopped by a failure at {run.images:,} images: `ganzoo doctor {run.folder}` tells it", err=True)
         return 3
