@@ -104,7 +104,8 @@ def train(
             if restart and not restarted():
                 clear(folder)
             refuse_other_recipe(folder, found, game)
-            checkpoint.load_last(folder / CHECKPOINTS)  # drops a damaged one before the others look
+            if world.size > 1:
+                checkpoint.load_last(folder / CHECKPOINTS)  # drops a damaged one before the others look
         world.wait()
         return _train(game, folder, place, precision, callbacks, progress, world)
 

@@ -129,6 +129,8 @@ class Trainer:
         self.teams = {
             roles: Team(game, roles, [phase for phase in self.phases if phase.trains == roles]) for roles in teams
         }
+        together = self.world.size > 1
+        self._averaged = [one for one in self._parts.buffers() if together and one.is_floating_point()]
         self._batch: Batch | None = None
         self._learners: tuple[str, ...] | None = None
         seed_all(self.recipe.seed)
@@ -182,7 +184,7 @@ class Trainer:
             self.meter.add(f"loss/{phase.name}", loss.detach())
             (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]
         team.step(self.images, self.world)
-        self.world.average([buffer for buffer in self._parts.buffers() if buffer.is_floating_point()])
+        self.world.average(self._averaged)
         if phase.after:
             phase.after(self.players)
         for callback in self.callbacks:
