@@ -12,7 +12,7 @@ import datetime
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,8 +40,8 @@ class World:
         """True for the process that writes and shows."""
         return self.rank == 0
 
-    def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its mean over all processes."""
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by its mean over all processes. Alone, the tensors are not even looked at."""
 
     def highest(self, number: int) -> int:
         """The highest of all processes' numbers; all have to call it."""
@@ -91,8 +91,9 @@ class Crew(World):
         self._shared = _states(self._device)
         torch.manual_seed((seed + 1) * 1_000_003 + self.rank)
 
-    def average(self, tensors: Sequence[Tensor]) -> None:
+    def average(self, tensors: Iterable[Tensor]) -> None:
         """One message for all tensors of a type."""
+        tensors = list(tensors)
         for dtype in {tensor.dtype for tensor in tensors}:
             alike = [tensor for tensor in tensors if tensor.dtype == dtype]
             flat = torch.cat([tensor.reshape(-1) for tensor in alike])

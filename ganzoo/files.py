@@ -21,9 +21,14 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def git_hash(path: Path) -> str:
+def content_hash(content: Path | bytes) -> str:
+    """sha256 of a file or of what one is to hold, in hex."""
+    return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else file_hash(content)
+
+
+def git_hash(content: Path | bytes) -> str:
     """The name that git gives a file's content, in hex; the Hub states it for files too small for a sha256."""
-    data = path.read_bytes()
+    data = content if isinstance(content, bytes) else content.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 

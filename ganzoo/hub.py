@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .config import CONFIG, read_config
 from .errors import HubError, ModelError, printable
-from .files import file_hash, git_hash, write_atomically
+from .files import content_hash, file_hash, git_hash, write_atomically
 from .hubclient import Reference, Unreachable, connect, explained, is_reference, parse_reference
 from .weights import WEIGHTS, refuse_other_weights
 
@@ -35,6 +35,10 @@ class Stated:
     size: int
     git: str
     sha256: str | None
+
+    def fits(self, content: Path | bytes) -> bool:
+        """True if the content has the hash that is stated."""
+        return content_hash(content) == self.sha256 if self.sha256 else git_hash(content) == self.git
 
 
 @dataclass(frozen=True)
@@ -174,9 +178,7 @@ def cached(reference: Reference, names: Iterable[str]) -> Path | None:
 
 
 def _is_as_stated(path: Path, stated: Stated) -> bool:
-    if path.stat().st_size != stated.size:
-        return False
-    return file_hash(path) == stated.sha256 if stated.sha256 else git_hash(path) == stated.git
+    return path.stat().st_size == stated.size and stated.fits(path)
 
 
 def _remove(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from . import checkpoint
 from .card import CARD, render, shared_recipe
 from .config import CONFIG, EVALUATION
 from .errors import HubError, ModelError, UsageError
-from .files import file_hash, git_hash, write_atomically
-from .hub import Snapshot, Stated, download, look_up
+from .files import write_atomically
+from .hub import Snapshot, download, look_up
 from .hubclient import Missing, Reference, connect, explained, parse_reference
 from .modelfolder import SAMPLES, load_model, save_tensors
 from .weights import WEIGHTS
@@ -125,7 +124,9 @@ def commit(
     at = str(head.reference.revision)
     if options.parent and options.parent != at:
         raise HubError(f"{reference} is at commit {at[:12]}, not at {options.parent[:12]}: look at what is new first")
-    changed = [name for name, content in contents.items() if not _is_same(content, head.files.get(name))]
+    changed = [
+        name for name, content in contents.items() if name not in head.files or not head.files[name].fits(content)
+    ]
     _refuse_taken_tag(api, reference, options.tag, None if changed else at)
     oid = at
     if changed:
@@ -157,17 +158,6 @@ def _refuse_taken_tag(api: HfApi, reference: Reference, tag: str | None, oid: st
         raise HubError(f"{reference.repo_id} has the tag {tag} on commit {tags[tag][:12]} already: choose another")
 
 
-def _is_same(content: Content, stated: Stated | None) -> bool:
-    if stated is None:
-        return False
-    if isinstance(content, Path):
-        return (file_hash(content) if stated.sha256 else git_hash(content)) == (stated.sha256 or stated.git)
-    if stated.sha256:
-        return hashlib.sha256(content).hexdigest() == stated.sha256
-    blob = b"blob %d\0" % len(content) + content
-    return hashlib.sha1(blob, usedforsecurity=False).hexdigest() == stated.git
-
-
 def _extras(folder: Path, options: PushOptions) -> dict[str, Content]:
     """The discriminator and what tells of the run, where they are asked for."""
     run = folder.parent if (folder.parent / "recipe.toml").exists() else None
@@ -187,10 +177,10 @@ def _extras(folder: Path, options: PushOptions) -> dict[str, Content]:
 
 
 def _save_discriminator(run: Path, path: Path) -> None:
-    found = checkpoint.checkpoints(run / "checkpoints")
-    if not found:
+    last = checkpoint.last(run / "checkpoints")
+    if last is None:
         raise ModelError(f"{run} has no checkpoint to take the discriminator from")
-    players = checkpoint.load(found[-1])["players"]
+    players = checkpoint.load(last)["players"]
     judges = {name: state for name, state in players.items() if name.startswith("D")}
     if not judges:
         raise ModelError(f"the last checkpoint of {run} has no discriminator: its players are {', '.join(players)}")

@@ -68,7 +68,7 @@ class Team:
         """One optimiser step, at the schedule's step size, along the gradient of all processes."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self._options, images, self._total) * self._ratio
-        world.average([p.grad for p in self.parameters if p.grad is not None])
+        world.average(p.grad for p in self.parameters if p.grad is not None)
         self.optimizer.step()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -129,8 +129,6 @@ class Trainer:
         self.teams = {
             roles: Team(game, roles, [phase for phase in self.phases if phase.trains == roles]) for roles in teams
         }
-        together = self.world.size > 1
-        self._averaged = [one for one in self._parts.buffers() if together and one.is_floating_point()]
         self._batch: Batch | None = None
         self._learners: tuple[str, ...] | None = None
         seed_all(self.recipe.seed)
@@ -184,7 +182,7 @@ class Trainer:
             self.meter.add(f"loss/{phase.name}", loss.detach())
             (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]
         team.step(self.images, self.world)
-        self.world.average(self._averaged)
+        self.world.average(buffer for buffer in self._parts.buffers() if buffer.is_floating_point())
         if phase.after:
             phase.after(self.players)
         for callback in self.callbacks:
