@@ -5,18 +5,20 @@ Order and flips come from a generator on the CPU, so that they are the same what
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from .errors import DataError
 from .interfaces import Batch, Drawn, Stream, Table, Unpaired
+from .order import BatchDraw, Order, draw_batch
+from .residence import RESIDENT_SHARE, settle
 from .specs import DataSpec, Sample
+from .workers import Workers, fill
+
+__all__ = ["Feed", "Order", "describe_feed", "make_feed", "normalise"]
 
 _ALL = slice(None)
 
@@ -33,6 +35,10 @@ class Feed:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         raise NotImplementedError
 
+    def __str__(self) -> str:
+        """Where the samples are, in a line."""
+        raise NotImplementedError
+
 
 def make_feed(
     samples: Table | Drawn | Stream | Unpaired,
@@ -42,107 +48,48 @@ def make_feed(
     device: torch.device,
     workers: int = 0,
     share: tuple[int, int] = (0, 1),
+    resident_share: float = RESIDENT_SHARE,
 ) -> Feed:
-    """The feed for these samples.
+    """The feed for these samples; the same batches come whether they are resident on the device or streamed.
 
     batch: of all processes.  share: of this process, its number and how many there are; it gets as many of each
-    batch. Raises `DataError` if the samples are empty or contradict the spec.
+    batch.  workers: processes that read streamed samples.  resident_share: of the device's free memory; samples that
+    fit in it are kept there, larger sets are streamed. Raises `DataError` if the samples are empty or contradict
+    the spec.
     """
     rows = slice(batch * share[0] // share[1], batch * (share[0] + 1) // share[1])
     if isinstance(samples, Unpaired):
-        return UnpairedFeed(samples, spec, batch, seed, device, workers, share)
+        return UnpairedFeed(samples, spec, batch, seed, device, workers, share, resident_share)
     if isinstance(samples, Drawn):
         return DrawnFeed(samples, batch, seed, device, rows)
+    samples = settle(samples, device, resident_share, share[1])
     if isinstance(samples, Stream):
         return StreamFeed(samples, spec, batch, seed, device, workers, rows)
     return TableFeed(samples, spec, batch, seed, device, rows)
 
 
-class Order:
-    """Endless shuffled indices: each index once an epoch, epochs joined without a gap."""
-
-    def __init__(self, count: int, seed: int) -> None:
-        if count < 1:
-            raise DataError("the data are empty: no sample was found")
-        self._count = count
-        self.generator = torch.Generator().manual_seed(seed)
-        self._shuffle()
-
-    def _shuffle(self) -> None:
-        self._epoch_state = self.generator.get_state()
-        self._permutation = torch.randperm(self._count, generator=self.generator)
-        self._position = 0
-
-    def next(self, n: int) -> Tensor:
-        """The next n indices, (n,) int64."""
-        taken = []
-        while n > 0:
-            if self._position == self._count:
-                self._shuffle()
-            piece = self._permutation[self._position : self._position + n]
-            self._position += len(piece)
-            n -= len(piece)
-            taken.append(piece)
-        return torch.cat(taken)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "epoch": self._epoch_state,
-            "generator": self.generator.get_state(),
-            "position": self._position,
-            "count": self._count,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if state["count"] != self._count:
-            raise DataError(
-                f"the data have {self._count} samples, but the run was begun with {state['count']}: "
-                "restore the data, or begin anew with --restart"
-            )
-        self.generator.set_state(state["epoch"])
-        self._shuffle()
-        self.generator.set_state(state["generator"])
-        self._position = state["position"]
-
-
-@dataclass(frozen=True)
-class BatchDraw:
-    """What is drawn for a process's share of one batch: which samples, which to mirror, where to crop, as shares."""
-
-    index: Tensor
-    mirrored: Tensor | None
-    corner: Tensor | None
-
-
-def draw_batch(order: Order, batch: int, flip: bool, crop: bool, rows: slice) -> BatchDraw:
-    """Draw for a whole batch, whatever share of it is wanted, so that all processes stay in step."""
-    index = order.next(batch)[rows]
-    mirrored = (torch.rand(batch, generator=order.generator) < 0.5)[rows] if flip else None
-    corner = torch.rand(batch, 2, generator=order.generator)[rows] if crop else None
-    return BatchDraw(index, mirrored, corner)
+def describe_feed(feed: Feed) -> str:
+    """Where a feed's samples are, in a line: "resident on cpu, 12,000 samples, 147 MB"."""
+    return str(feed)
 
 
 class TableFeed(Feed):
-    """Samples kept on the device, pictures as uint8, gathered by index and normalised there."""
+    """Samples kept on the device, pictures as uint8, gathered by index and normalised there without waiting for it."""
 
     def __init__(
         self, table: Table, spec: DataSpec, batch: int, seed: int, device: torch.device, rows: slice = _ALL
     ) -> None:
-        counts = {name: len(tensor) for name, tensor in table.fields.items()}
-        if len(set(counts.values())) != 1:
-            raise DataError(f"the fields have different numbers of samples: {counts}")
         self._fields = {name: tensor.contiguous().to(device) for name, tensor in table.fields.items()}
-        self._labels = _labels(table.labels, next(iter(counts.values()))).to(device)
+        self._labels = _labels(table.labels, len(next(iter(self._fields.values())))).to(device)
         self._order = Order(len(self._labels), seed)
         self._spec, self._batch, self._device, self._rows = spec, batch, device, rows
         self._flip, self._crop = table.flip, table.crop
 
     def next(self) -> Batch:
         draw = draw_batch(self._order, self._batch, self._flip, self._crop, self._rows)
-        index = draw.index.to(self._device, non_blocking=True)
-        mirrored = None if draw.mirrored is None else draw.mirrored.to(self._device, non_blocking=True)
+        index = _sent(draw.index, self._device)
         fields = {
-            name: normalise(tensor.index_select(0, index), self._spec.fields[name], mirrored, draw.corner)
+            name: normalise(tensor.index_select(0, index), self._spec.fields[name], draw.mirrored, draw.corner)
             for name, tensor in self._fields.items()
         }
         return Batch(fields, self._labels.index_select(0, index))
@@ -152,6 +99,11 @@ class TableFeed(Feed):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._order.load_state_dict(state)
+
+    def __str__(self) -> str:
+        megabytes = sum(tensor.nbytes for tensor in self._fields.values()) / 1e6
+        size = f"{megabytes:,.0f}" if megabytes >= 1 else f"{megabytes:.2g}"
+        return f"resident on {self._device}, {len(self._labels):,} samples, {size} MB"
 
 
 class DrawnFeed(Feed):
@@ -163,14 +115,17 @@ class DrawnFeed(Feed):
 
     def next(self) -> Batch:
         fields, labels = self._draw(self._batch, self._generator)
-        on_device = {name: tensor[self._rows].to(self._device) for name, tensor in fields.items()}
-        return Batch(on_device, _labels(labels, self._batch)[self._rows].to(self._device))
+        on_device = {name: _sent(tensor[self._rows], self._device) for name, tensor in fields.items()}
+        return Batch(on_device, _sent(_labels(labels, self._batch)[self._rows], self._device))
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self._generator.get_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._generator.set_state(state["generator"])
+
+    def __str__(self) -> str:
+        return "drawn anew for each batch, without end"
 
 
 class StreamFeed(Feed):
@@ -188,48 +143,61 @@ class StreamFeed(Feed):
     ) -> None:
         self._rows = rows
         self._stream, self._spec, self._batch = stream, spec, batch
-        self._device, self._workers = device, workers
+        self._device, self._count = device, workers
         self._labels = _labels(stream.labels, stream.count)
         self._order = Order(stream.count, seed)
         self._state = self._order.state_dict()
-        self._batches: Iterator[tuple[dict[str, Tensor], BatchDraw, dict[str, Any]]] | None = None
+        self._planned: deque[tuple[BatchDraw, dict[str, Any]]] = deque()
+        self._first: Mapping[str, Tensor] | None = None
+        self._workers: Workers | None = None
 
     def next(self) -> Batch:
-        if self._batches is None:
-            self._batches = self._read()
-        fields, draw, self._state = next(self._batches)
-        flips = None if draw.mirrored is None else draw.mirrored.to(self._device)
+        if not self._planned:
+            self._plan()
+        fields = self._read()
+        draw, self._state = self._planned.popleft()
         on_device = {
-            name: normalise(tensor.to(self._device, non_blocking=True), self._spec.fields[name], flips, draw.corner)
+            name: normalise(_sent(tensor, self._device), self._spec.fields[name], draw.mirrored, draw.corner)
             for name, tensor in fields.items()
         }
-        return Batch(on_device, self._labels[draw.index].to(self._device))
+        return Batch(on_device, _sent(self._labels[draw.index], self._device))
 
-    def _read(self) -> Iterator[tuple[dict[str, Tensor], BatchDraw, dict[str, Any]]]:
-        plans: list[tuple[BatchDraw, dict[str, Any]]] = []
+    def _plan(self) -> BatchDraw:
+        draw = draw_batch(self._order, self._batch, self._stream.flip, self._stream.crop, self._rows)
+        self._planned.append((draw, self._order.state_dict()))
+        return draw
 
-        def indices() -> Iterator[list[int]]:
-            while True:
-                draw = draw_batch(self._order, self._batch, self._stream.flip, self._stream.crop, self._rows)
-                plans.append((draw, copy.deepcopy(self._order.state_dict())))
-                yield draw.index.tolist()
-
-        loader: DataLoader[dict[str, Tensor]] = DataLoader(
-            _Readable(self._stream),
-            batch_sampler=indices(),
-            num_workers=self._workers,
-            pin_memory=self._device.type == "cuda",
-            generator=torch.Generator(),
-        )
-        for fields in loader:
-            yield fields, *plans.pop(0)
+    def _read(self) -> dict[str, Tensor]:
+        """The first planned batch, in memory of its own."""
+        index = self._planned[0][0].index
+        if self._first is None:
+            self._first = self._stream.read(int(index[0]))
+        if not self._count:
+            batch = {name: torch.empty((len(index), *one.shape), dtype=one.dtype) for name, one in self._first.items()}
+            fill(self._stream.read, index.tolist(), batch)
+            return batch
+        if self._workers is None:
+            self._workers = Workers(self._stream.read, self._first, len(index), self._count)
+            for draw, _ in self._planned:
+                self._workers.ask(draw.index)
+        while len(self._planned) < self._workers.ahead:
+            self._workers.ask(self._plan().index)
+        return {name: tensor.clone() for name, tensor in self._workers.answer().items()}
 
     def state_dict(self) -> dict[str, Any]:
         return self._state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._order.load_state_dict(state)
-        self._state, self._batches = self._order.state_dict(), None
+        self._state = self._order.state_dict()
+        self._planned.clear()
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+    def __str__(self) -> str:
+        by = f"{self._count} worker{'s' * (self._count != 1)}" if self._count else "the training process"
+        return f"streamed by {by}, {self._stream.count:,} samples"
 
 
 class UnpairedFeed(Feed):
@@ -244,9 +212,13 @@ class UnpairedFeed(Feed):
         device: torch.device,
         workers: int,
         share: tuple[int, int] = (0, 1),
+        resident_share: float = RESIDENT_SHARE,
     ) -> None:
+        room = resident_share / len(unpaired.parts)
         self._feeds = {
-            name: make_feed(part, DataSpec({name: spec.fields[name]}), batch, seed + number, device, workers, share)
+            name: make_feed(
+                part, DataSpec({name: spec.fields[name]}), batch, seed + number, device, workers, share, room
+            )
             for number, (name, part) in enumerate(unpaired.parts.items())
         }
         self._label = torch.zeros(batch // share[1], dtype=torch.int64, device=device)
@@ -261,33 +233,36 @@ class UnpairedFeed(Feed):
         for name, feed in self._feeds.items():
             feed.load_state_dict(state[name])
 
-
-class _Readable(Dataset[dict[str, Tensor]]):
-    """A stream as torch's loader wants it."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def __len__(self) -> int:
-        return self._stream.count
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return dict(self._stream.read(index))
+    def __str__(self) -> str:
+        return "; ".join(f"{name} {feed}" for name, feed in self._feeds.items())
 
 
 def normalise(tensor: Tensor, sample: Sample, mirrored: Tensor | None = None, corner: Tensor | None = None) -> Tensor:
     """uint8 (N, H, W, C) pictures to float32 (N, C, H, W) in the sample's range; float32 values pass as they are.
 
     mirrored: (N,) bool, the pictures to flip left-right.  corner: (N, 2) in [0, 1), where larger pictures are cut.
+    Both are on the CPU.
     """
     if not sample.is_image:
         return tensor
     if corner is not None:
         tensor = _cropped(tensor, sample, corner)
-    picture = tensor.permute(0, 3, 1, 2)
     if mirrored is not None:
-        picture = torch.where(mirrored[:, None, None, None], picture.flip(3), picture)
-    return picture.to(torch.float32).mul_((sample.high - sample.low) / 255).add_(sample.low)
+        tensor = _flipped(tensor, mirrored)
+    picture, scale = tensor.permute(0, 3, 1, 2), (sample.high - sample.low) / 255
+    if tensor.device.type == "cpu":  # which has fast kernels for equal types only; elsewhere a pass is saved
+        return picture.to(torch.float32).mul_(scale).add_(sample.low)
+    return picture.mul(scale).add_(sample.low)
+
+
+def _flipped(tensor: Tensor, mirrored: Tensor) -> Tensor:
+    """(N, H, W, C) pictures, those flipped left-right that are to be mirrored."""
+    if tensor.device.type != "cpu":
+        return torch.where(_sent(mirrored, tensor.device)[:, None, None, None], tensor.flip(2), tensor)
+    chosen = mirrored.nonzero().flatten()  # a flip is the slowest pass on the CPU: only of those that need it
+    place = torch.arange(len(tensor))
+    place[chosen] = torch.arange(len(tensor), len(tensor) + len(chosen))
+    return torch.cat([tensor, tensor.index_select(0, chosen).flip(2)]).index_select(0, place)
 
 
 def _cropped(tensor: Tensor, sample: Sample, corner: Tensor) -> Tensor:
@@ -295,11 +270,18 @@ def _cropped(tensor: Tensor, sample: Sample, corner: Tensor) -> Tensor:
     n, height, width, _ = tensor.shape
     _, inner_height, inner_width = sample.shape
     room = torch.tensor([height - inner_height + 1, width - inner_width + 1])
-    top, left = (corner * room).long().to(tensor.device, non_blocking=True).unbind(1)
+    top, left = _sent((corner * room).long(), tensor.device).unbind(1)
     rows = top[:, None] + torch.arange(inner_height, device=tensor.device)
     columns = left[:, None] + torch.arange(inner_width, device=tensor.device)
     number = torch.arange(n, device=tensor.device)
     return tensor[number[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device, without waiting for a GPU: it copies from pinned memory when it comes to it."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def _labels(labels: Tensor | None, count: int) -> Tensor:

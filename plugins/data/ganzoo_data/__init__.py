@@ -46,6 +46,7 @@ def ganzoo_components() -> list[ganzoo.Component]:
             "Xiao et al. 2017, arXiv:1708.07747",
         ),
         dataset("folder", "folder:Folder", "your own pictures, in a folder or .zip; class sub-folders are labels"),
+        dataset("shards", "shards:Shards", "your own pictures in many .tar or .zip files; .cls files are labels"),
         dataset("pair", "pair:Pair", "two folders or .zips to translate between, as pair:A:B; unpaired"),
         dataset("hub", "hub:Hub", "pictures of a data set on the Hugging Face Hub, as hub:USER/NAME"),
         dataset("npz", "npz:Npz", "your own arrays, in an .npz file of NumPy"),

@@ -12,6 +12,7 @@ import torch
 import ganzoo
 
 from .files import damage_of, data_root, download
+from .names import Names
 from .pictures import Pictures
 from .sources import Source, open_source
 from .view import View
@@ -99,7 +100,7 @@ class CelebA(ganzoo.Dataset):
             raise ganzoo.DataError(f"no picture of celeba's split '{self.split}' lies in {source.path}")
         labels = self._labels(folder, files) if self.attribute else None
         rows, labels = self.view.rows(labels, len(files), self.all_names)
-        names = [lying[files[row]] for row in rows.tolist()]
+        names = Names.of(lying[files[row]] for row in rows.tolist())
         return Pictures(source, names, labels, self.view, self._strict, self._resident_bytes)
 
     def _labels(self, folder: Path, files: list[str]) -> torch.Tensor:

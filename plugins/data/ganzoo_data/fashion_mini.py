@@ -29,6 +29,9 @@ class FashionMini(ganzoo.Dataset):
         self.view = View(size=size, gray=gray, flip=flip, classes=classes, limit=limit)
         self.class_names = tuple(FashionMnist.names[number] for number in self.view.numbers(FashionMnist.names))
 
+        every = 1000 * len(self.class_names)
+        self.count = every if limit is None else min(limit, every)
+
     @property
     def spec(self) -> ganzoo.DataSpec:
         return self.view.spec(FashionMnist.shape, FashionMnist.names)

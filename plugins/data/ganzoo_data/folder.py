@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 
 import torch
 
 import ganzoo
 
+from .names import Names
 from .pictures import Pictures
 from .sources import open_source
 from .view import View
@@ -25,7 +27,7 @@ class Folder(ganzoo.Dataset):
     labels: True insists on classes, False ignores them, None goes by the rule.
     name_contains: take only files whose name holds this text.
     strict: refuse a broken picture instead of skipping it.
-    resident_bytes: pictures that take more than this, decoded, are streamed instead of held in memory.
+    resident_bytes: pictures that take more than this, decoded, are read in training, unless the device has room.
     Other options: `View`.
 
     Raises `DataError` if the path is missing or holds no picture.
@@ -47,20 +49,21 @@ class Folder(ganzoo.Dataset):
     ) -> None:
         view = View(size, crop, gray, flip, classes, limit)
         source = open_source(Path(path).expanduser())
-        names = [name for name in source.pictures() if name_contains in name.rpartition("/")[2]]
+        names: Sequence[str] = source.pictures()
+        if name_contains:
+            names = Names.of(name for name in names if name_contains in name.rpartition("/")[2])
         if not names:
             among = f" whose name contains '{name_contains}'" if name_contains else ""
-            raise ganzoo.DataError(f"there is no picture{among} in {path}")
+            raise ganzoo.DataError(f"there is no picture{among} in {path}{_shards_there(source.path)}")
         folders = None if labels is False else class_folders(names)
         if labels and folders is None:
             raise ganzoo.DataError(f"data.labels is true, but pictures in {path} do not all lie in class sub-folders")
-        class_names = sorted(set(folders)) if folders else []
-        number = {name: index for index, name in enumerate(class_names)}
-        every = torch.tensor([number[folder] for folder in folders]) if folders else None
+        every, class_names = numbered(folders)
         chosen = view.numbers(class_names)
         rows, new = view.rows(every, len(names), class_names)
         self.class_names = tuple(class_names[index] for index in chosen)
-        self._pictures = Pictures(source, [names[row] for row in rows.tolist()], new, view, strict, resident_bytes)
+        self._pictures = Pictures(source, taken(names, rows), new, view, strict, resident_bytes)
+        self.count = len(rows)
 
     @cached_property
     def spec(self) -> ganzoo.DataSpec:
@@ -75,7 +78,38 @@ def class_folders(names: Sequence[str]) -> list[str] | None:
 
     Leading folders that all pictures share, as in a .zip of one folder, are no classes.
     """
-    parts = [name.split("/")[:-1] for name in names]
-    while parts and all(parts) and len({part[0] for part in parts}) == 1:
-        parts = [part[1:] for part in parts]
-    return [part[0] for part in parts] if parts and all(parts) else None
+    shared: list[str] | None = None
+    fewest = 0
+    for name in names:
+        folders = name.split("/")[:-1]
+        if shared is None:
+            shared, fewest = folders, len(folders)
+        fewest = min(fewest, len(folders))
+        if folders[: len(shared)] != shared:
+            pairs = zip(shared, folders, strict=False)
+            shared = shared[: next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(shared), len(folders)))]
+    if shared is None or fewest <= len(shared):
+        return None
+    return [intern(name.split("/", len(shared) + 1)[len(shared)]) for name in names]
+
+
+def numbered(folders: Sequence[str] | None) -> tuple[torch.Tensor | None, list[str]]:
+    """Class numbers, (N,) int64, and class names in order; None and none without classes."""
+    if folders is None:
+        return None, []
+    class_names = sorted(set(folders))
+    number = {name: index for index, name in enumerate(class_names)}
+    return torch.tensor([number[folder] for folder in folders]), class_names
+
+
+def taken(names: Sequence[str], rows: torch.Tensor) -> Names:
+    """The names of these rows."""
+    if isinstance(names, Names):
+        return names if len(rows) == len(names) else names.take(rows.tolist())
+    return Names.of(names[row] for row in rows.tolist())
+
+
+def _shards_there(path: Path) -> str:
+    if path.is_dir() and any(one.suffix.lower() in (".tar", ".zip") for one in path.iterdir()):
+        return f", but there are archives: write --data shards:{path}"
+    return ""

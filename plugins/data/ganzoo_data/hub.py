@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 import ganzoo
 
 from .files import data_root
-from .folder import class_folders
+from .folder import class_folders, numbered, taken
 from .pack import Pack, Rows, write_pack
 from .parquet import columns_of, rows, shards_of
 from .pictures import Pictures
-from .sources import FolderSource, Source, ZipSource, pictures_among
+from .sources import FolderSource, Source, open_source, pictures_among
 from .view import View
 
 _LOG = logging.getLogger("ganzoo.data")
@@ -39,7 +39,7 @@ class Hub(ganzoo.Dataset):
     image, label: columns of a parquet file, by default the first of pictures and the first of classes.
     root: where packed data are kept, by default GANZOO_DATA or ~/.cache/ganzoo/data.
     strict: refuse a broken picture instead of skipping it.
-    resident_bytes: pictures that take more than this, decoded, are streamed instead of held in memory.
+    resident_bytes: pictures that take more than this, decoded, are read in training, unless the device has room.
     Other options: `View`.
 
     Raises `DataError` if there are no pictures, `HubError` if the Hub does not give them.
@@ -100,7 +100,7 @@ class Hub(ganzoo.Dataset):
     def _first_shard(self) -> Path:
         return self._repository.download(self._shards[:1]) / self._shards[0]
 
-    def _picture_files(self, path: str, split: str) -> tuple[Source, list[str], Tensor | None, list[str]]:
+    def _picture_files(self, path: str, split: str) -> tuple[Source, Sequence[str], Tensor | None, list[str]]:
         """Where pictures that lie singly or in a .zip are, their names, class numbers and class names."""
         every = list(self._repository.sizes)
         inside = [name for name in every if split in Path(name).with_suffix("").parts]
@@ -108,17 +108,14 @@ class Hub(ganzoo.Dataset):
         zips = [name for name in names if name.endswith(".zip")]
         source: Source
         if zips:
-            source = ZipSource(self._repository.download(zips[:1]) / zips[0])
-            files = source.pictures()
+            source = open_source(self._repository.download(zips[:1]) / zips[0])
+            files: Sequence[str] = source.pictures()
         else:
             files = pictures_among(names)
             source = FolderSource(self._repository.download(files)) if files else FolderSource(Path())
         if not files:
             raise ganzoo.DataError(f"data set {path} has no parquet files or pictures of a split '{split}'")
-        folders = class_folders(files)
-        classes = sorted(set(folders or []))
-        numbers = torch.tensor([classes.index(folder) for folder in folders]) if folders else None
-        return source, files, numbers, classes
+        return source, files, *numbered(class_folders(files))
 
     @cached_property
     def spec(self) -> ganzoo.DataSpec:
@@ -143,13 +140,14 @@ class Hub(ganzoo.Dataset):
         """The pictures that the view chooses of all."""
         if self._shards:
             source: Source = Pack(self._pack)
-            files, numbers = source.names(), source.labels
+            files: Sequence[str] = source.names()
+            numbers: Tensor | None = source.labels
         else:
             source, files, numbers = self._source, self._files, self._numbers
-        taken, labels = self.view.rows(numbers if self._names else None, len(files), self._names)
-        return self._pictures(source, [files[row] for row in taken.tolist()], labels)
+        chosen, labels = self.view.rows(numbers if self._names else None, len(files), self._names)
+        return self._pictures(source, taken(files, chosen), labels)
 
-    def _pictures(self, source: Source, names: list[str], labels: Tensor | None) -> Pictures:
+    def _pictures(self, source: Source, names: Sequence[str], labels: Tensor | None) -> Pictures:
         return Pictures(source, names, labels, self.view, self._strict, self._resident_bytes)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 import ganzoo
 
 from .folder import Folder
+from .pictures import Reader
 
 FIELDS = ("a", "b")
 
@@ -26,7 +27,7 @@ class Pair(ganzoo.Dataset):
     load_size: side that they are resized to first; a random square of size is then cut out of it each time one is
     drawn. None resizes to size itself.
     strict: refuse a broken picture instead of skipping it.
-    resident_bytes: a side whose pictures take more than this, decoded, is streamed instead of held in memory.
+    resident_bytes: a side whose pictures take more than this, decoded, is read in training, unless the device has room.
     Other options: `View`, for both sides alike.
 
     Raises `DataError` if a side is missing or holds no picture, or if both are the same.
@@ -73,18 +74,25 @@ class Pair(ganzoo.Dataset):
         pictures = side.load()
         if isinstance(pictures, ganzoo.Table):
             return replace(pictures, fields={field: pictures.fields["image"]}, crop=self._cut)
-        return replace(pictures, read=Renamed(pictures, field), crop=self._cut)
+        return replace(pictures, read=Renamed(pictures.read, field), crop=self._cut)
 
 
 @dataclass(frozen=True)
 class Renamed:
     """Reads a stream's pictures as another field, in worker processes."""
 
-    stream: ganzoo.Stream
+    reader: Reader
     field: str
 
     def __call__(self, index: int) -> Mapping[str, Tensor]:
-        return {self.field: self.stream.read(index)["image"]}
+        return {self.field: self.reader(index)["image"]}
+
+    @property
+    def nbytes(self) -> int:
+        return self.reader.nbytes
+
+    def everything(self) -> Mapping[str, Tensor]:
+        return {self.field: self.reader.everything()["image"]}
 
 
 def split(path: str) -> tuple[str, str]:

@@ -1,31 +1,42 @@
-"""Picture files as a data set: decoded into memory if they fit, else streamed.
+"""Picture files as a data set: decoded once if they are few enough, else read while training goes on.
 
 Shapes: N pictures, C channels, H height, W width.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import PIL
 import torch
 from torch import Tensor
 
 import ganzoo
 
+from . import cache
 from .decode import Header, decode, read_header
 from .files import last_line
+from .names import Names
+from .progress import bar
 from .sources import Source
 from .view import View
 
 _LOG = logging.getLogger("ganzoo.data")
 _SAMPLED_HEADERS = 32
 _AHEAD = 1024
+WORTH_KEEPING = 1000
+"""Fewer pictures are decoded at once, so that nothing is kept of them."""
+_CACHE_VERSION = 1
 T = TypeVar("T")
 
 
@@ -34,7 +45,8 @@ class Pictures:
     """Files of one data set, chosen and in order.
 
     labels: (N,) int64 or None.  strict: refuse a broken picture instead of skipping it.
-    resident_bytes: decoded pictures of more bytes than this are streamed.
+    resident_bytes: pictures of more bytes than this, decoded, are given as a stream, which is decoded as a whole only
+    if the training device has room for it.
     """
 
     source: Source
@@ -82,32 +94,67 @@ class Pictures:
             )
 
     def load(self) -> ganzoo.Table | ganzoo.Stream:
-        """Decode all pictures, or check the headers of all if they are to be streamed.
+        """Decode all pictures, or make sure that those to be streamed fit together.
 
         Raises `Incompatible` for mixed sizes, `DataError` if `strict` and one is broken, or if all are.
         """
         shape = self.shape()
         if len(self.names) * math.prod(shape) > self.resident_bytes:
             return self._stream(shape)
-        return self._table(shape)
+        images, readable = self.decoded(shape)
+        kept = torch.from_numpy(np.flatnonzero(readable))
+        every = torch.from_numpy(images)
+        labels = self.labels
+        if len(kept) < len(every):
+            every, labels = every[kept], None if labels is None else labels[kept]
+        return ganzoo.Table({"image": every}, labels, self.view.flip)
 
-    def _table(self, shape: tuple[int, int, int]) -> ganzoo.Table:
+    def decoded(self, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """All pictures, uint8 (N, H, W, C), and which could be read, (N,) bool; decoded anew or as they were kept."""
         channels, height, width = shape
-        images = torch.empty((len(self.names), height, width, channels), dtype=torch.uint8)
-        kept = []
-        for index, picture in self._readable(lambda name: self.decode(name, shape)):
-            images[len(kept)] = torch.from_numpy(picture)
-            kept.append(index)
-        labels = None if self.labels is None else self.labels[kept]
-        return ganzoo.Table({"image": images[: len(kept)]}, labels, self.view.flip)
+        path = self._kept("decoded", shape, ".pictures")
+        found = cache.pictures(path, (len(self.names), height, width, channels), lambda: self._decode_all(shape))
+        self._report_skipped(found[1])
+        return found
+
+    def _decode_all(self, shape: tuple[int, int, int]) -> Iterator[tuple[int, np.ndarray]]:
+        return self._readable("decoding pictures", lambda name: self.decode(name, shape))
+
+    def _kept(self, folder: str, shape: tuple[int, int, int], suffix: str) -> Path | None:
+        """Where what is made of exactly these pictures is kept; None if it is too little, or nobody can tell."""
+        state = self.source.state(self.names) if len(self.names) >= WORTH_KEEPING else None
+        if state is None:
+            return None
+        options = [_CACHE_VERSION, PIL.__version__, shape, self.view.size, self.view.crop, self.view.gray]
+        digest = hashlib.sha256(state + json.dumps(options).encode())
+        for name in self.names:
+            digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
+        return cache.cache_folder() / folder / f"{digest.hexdigest()[:32]}{suffix}"
 
     def _stream(self, shape: tuple[int, int, int]) -> ganzoo.Stream:
-        kept = list(range(len(self.names)))
-        if self.view.size is None or self.view.gray is None:
-            kept = [index for index, _ in self._readable(lambda name: self._checked_header(name, shape))]
-        labels = None if self.labels is None else self.labels[kept]
-        pictures = replace(self, names=[self.names[index] for index in kept], labels=labels)
-        return ganzoo.Stream(len(kept), Reader(pictures, shape), labels, self.view.flip)
+        pictures = self
+        if self.view.size is None or (self.view.gray is None and shape[0] == 1):
+            readable = self._headers(shape)
+            self._report_skipped(readable)
+            if not readable.all():
+                kept = np.flatnonzero(readable)
+                labels = None if self.labels is None else self.labels[torch.from_numpy(kept)]
+                pictures = replace(self, names=Names.of(self.names[row] for row in kept), labels=labels)
+        count = len(pictures.names)
+        return ganzoo.Stream(count, Reader(pictures, shape), pictures.labels, self.view.flip)
+
+    def _headers(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """Which pictures have a header that can be read, (N,) bool, all of them of one shape; found once and kept."""
+        path = self._kept("index", shape, ".npz")
+        found = cache.kept_arrays(path) if path else None
+        if found is not None and "readable" in found:
+            return found["readable"]
+        readable = np.zeros(len(self.names), bool)
+        for number, _ in self._readable("comparing headers", lambda name: self._checked_header(name, shape)):
+            readable[number] = True
+        if path:
+            cache.keep_arrays(path, {"readable": readable})
+        return readable
 
     def decode(self, name: str, shape: tuple[int, int, int]) -> np.ndarray:
         """Read one picture as uint8 (H, W, C). Raises whatever Pillow raises on damaged bytes."""
@@ -120,9 +167,8 @@ class Pictures:
         self.check(name, header, shape)
         return header
 
-    def _readable(self, read: Callable[[str], T]) -> Iterator[tuple[int, T]]:
+    def _readable(self, title: str, read: Callable[[str], T]) -> Iterator[tuple[int, T]]:
         """Read every picture by name on all cores; give index and result of those that can be read."""
-        broken = 0
 
         def attempt(name: str) -> T | None:
             try:
@@ -133,22 +179,33 @@ class Pictures:
                 self.report(name, error)
                 return None
 
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor() as pool, bar(title, len(self.names)) as advance:
             for start in range(0, len(self.names), _AHEAD):
-                for index, result in enumerate(pool.map(attempt, self.names[start : start + _AHEAD]), start):
-                    broken += result is None
+                some = self.names[start : start + _AHEAD]
+                for index, result in enumerate(pool.map(attempt, some), start):
                     if result is not None:
                         yield index, result
-        if broken == len(self.names):
-            raise ganzoo.DataError(f"none of {broken} pictures in {self.source.path} can be read")
-        if broken:
-            _LOG.warning("skipped %d broken of %d pictures in %s", broken, len(self.names), self.source.path)
+                advance(len(some))
+
+    def _report_skipped(self, readable: np.ndarray) -> None:
+        broken = np.flatnonzero(~readable)
+        if not len(broken):
+            return
+        if self.strict:  # what was kept does not say what is wrong with it
+            self.report(self.names[broken[0]], ValueError("it could not be read"))
+        if len(broken) == len(self.names):
+            raise ganzoo.DataError(f"none of {len(broken)} pictures in {self.source.path} can be read")
+        _LOG.warning("skipped %d broken of %d pictures in %s", len(broken), len(self.names), self.source.path)
 
     def report(self, name: str, error: Exception) -> None:
         """Name a broken picture in the log, or raise `DataError` if `strict`."""
+        where = self.source.where(name)
         if self.strict:
-            raise ganzoo.DataError(f"{name} in {self.source.path} is broken: {last_line(error)}") from error
-        _LOG.warning("skipped %s in %s: %s", name, self.source.path, last_line(error))
+            raise ganzoo.DataError(
+                f"{where} is broken: {last_line(error)}; get it again, or skip such pictures with "
+                "--set data.strict=false"
+            ) from error
+        _LOG.warning("skipped %s: %s", where, last_line(error))
 
 
 @dataclass(frozen=True)
@@ -159,15 +216,35 @@ class Reader:
     shape: tuple[int, int, int]
 
     def __call__(self, index: int) -> Mapping[str, Tensor]:
-        labels, names = self.pictures.labels, self.pictures.names
-        for offset in range(len(names)):
-            other = (index + offset) % len(names)
-            if labels is not None and labels[other] != labels[index]:
-                continue
+        for other in self._from(index):
+            name = self.pictures.names[other]
             try:
-                return {"image": torch.from_numpy(self.pictures.decode(names[other], self.shape))}
+                return {"image": torch.from_numpy(self.pictures.decode(name, self.shape))}
             except ganzoo.Incompatible:
                 raise
             except Exception as error:  # Pillow raises anything on damaged bytes
-                self.pictures.report(names[other], error)
+                self.pictures.report(name, error)
         raise ganzoo.DataError(f"no picture in {self.pictures.source.path} can be read")
+
+    def _from(self, index: int) -> Iterator[int]:
+        """A picture, and those that may stand in for it."""
+        labels, count = self.pictures.labels, len(self.pictures.names)
+        for offset in range(count):
+            other = (index + offset) % count
+            if labels is None or labels[other] == labels[index]:
+                yield other
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Of all pictures, decoded."""
+        return len(self.pictures.names) * math.prod(self.shape)
+
+    def everything(self) -> Mapping[str, Tensor]:
+        """All pictures, uint8 (N, H, W, C), as they are when read one by one."""
+        images, readable = self.pictures.decoded(self.shape)
+        for row in np.flatnonzero(~readable).tolist():
+            stand_in = next((other for other in self._from(row) if readable[other]), None)
+            if stand_in is None:
+                raise ganzoo.DataError(f"no picture in {self.pictures.source.path} can be read")
+            images[row] = images[stand_in]
+        return {"image": torch.from_numpy(images)}

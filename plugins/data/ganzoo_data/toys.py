@@ -18,6 +18,7 @@ class _Toy(ganzoo.Dataset):
     """An endless distribution of D values without classes."""
 
     axes: int
+    count = math.inf
 
     @property
     def spec(self) -> ganzoo.DataSpec:

@@ -1,4 +1,4 @@
-"""Every test is offline, and knows no data folder but its own."""
+"""Every test is offline, and knows no data folder and no cache but its own."""
 
 from __future__ import annotations
 
@@ -15,3 +15,4 @@ def offline(monkeypatch, tmp_path):
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     monkeypatch.setenv("GANZOO_DATA", str(tmp_path / "nothing-here"))
+    monkeypatch.setenv("GANZOO_CACHE", str(tmp_path / "cache"))
