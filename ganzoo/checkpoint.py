@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,16 @@ def _write(beside: Path, tree: Mapping[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     values = _split(tree, "", tensors)
     save_file(tensors, beside / TENSORS, metadata={"format": "pt"})
-    state = {"format": FORMAT, "sha256": file_hash(beside / TENSORS), "values": values}
+    state = {"format": FORMAT, "versions": _versions(), "sha256": file_hash(beside / TENSORS), "values": values}
     (beside / STATE).write_text(json.dumps(state))
     for path in (beside / TENSORS, beside / STATE, beside):
         flush(path)
+
+
+def _versions() -> dict[str, str]:
+    from . import __version__
+
+    return {"ganzoo": __version__, "torch": torch.__version__}
 
 
 def _replace(folder: Path, beside: Path) -> None:
@@ -80,17 +86,32 @@ def _put_back(folder: Path) -> None:
 
 def load(folder: Path) -> dict[str, Any]:
     """Read back what `save` wrote, tensors on the CPU. Raises `CheckpointError` if anything is damaged."""
+    return _load(folder)[0]
+
+
+def _load(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The tree, and the versions that wrote it."""
     try:
         state = json.loads((folder / STATE).read_text())
         if state["format"] > FORMAT:
             raise NewerFormat(f"checkpoint {folder} has format {state['format']}: update ganzoo to read it")
         if file_hash(folder / TENSORS) != state["sha256"]:
             raise CheckpointError(f"checkpoint {folder} is damaged: {TENSORS} does not match its hash")
-        tensors = load_file(folder / TENSORS)
-        tree: dict[str, Any] = _join(state["values"], tensors)
-        return tree
+        tree: dict[str, Any] = _join(state["values"], load_file(folder / TENSORS))
+        return tree, state.get("versions", {})
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise CheckpointError(f"checkpoint {folder} is damaged: {error}") from error
+        raise CheckpointError(f"checkpoint {folder} is damaged: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a checkpoint's files, in words rather than Python's."""
+    if isinstance(error, OSError):
+        return f"{Path(str(error.filename)).name}: {error.strerror}" if error.filename else str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return f"{STATE} is no JSON ({error})"
+    if isinstance(error, KeyError | TypeError):
+        return f"{STATE} lacks {error}" if isinstance(error, KeyError) else f"{STATE} is not what ganzoo writes"
+    return str(error)
 
 
 def last(folder: Path) -> Path | None:
@@ -109,7 +130,7 @@ def load_last(folder: Path) -> dict[str, Any] | None:
     damaged: list[tuple[Path, CheckpointError]] = []
     for path in reversed(checkpoints(folder)):
         try:
-            state = load(path)
+            state, versions = _load(path)
         except NewerFormat:
             raise
         except CheckpointError as error:
@@ -118,10 +139,20 @@ def load_last(folder: Path) -> dict[str, Any] | None:
         for bad, reason in damaged:
             log.warning("%s: going on from %s", reason, path.name)
             shutil.rmtree(bad, ignore_errors=True)
+        _tell_other_versions(path, versions)
         return state
     if damaged:
         raise CheckpointError(f"{damaged[0][1]}, and no other is whole: begin anew with --restart")
     return None
+
+
+def _tell_other_versions(path: Path, versions: Mapping[str, str]) -> None:
+    now = _versions()
+    other = [
+        f"{name} {version}, now {now[name]}" for name, version in versions.items() if now.get(name, version) != version
+    ]
+    if other:
+        log.warning("checkpoint %s was written by %s: what follows may round otherwise", path, " and ".join(other))
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -130,10 +161,10 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
-def prune(folder: Path, keep: int, spare: Path | None = None) -> None:
-    """Remove all but the newest `keep` checkpoints, and what a kill left half written; `spare` stays in any case."""
+def prune(folder: Path, keep: int, spare: Collection[Path] = ()) -> None:
+    """Remove all but the newest `keep` checkpoints, and what a kill left half written; `spare` stay in any case."""
     for path in [*checkpoints(folder)[:-keep], *folder.glob(".*.partial"), *folder.glob(".*.before")]:
-        if path != spare:
+        if path not in spare:
             shutil.rmtree(path, ignore_errors=True)
 
 

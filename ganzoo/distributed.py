@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import logging
 import math
 import os
+import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from .errors import GanzooError, Incompatible, UsageError
 from .recipe import Recipe
@@ -27,6 +34,7 @@ log = logging.getLogger("ganzoo")
 
 _PATIENCE = datetime.timedelta(hours=2)
 """How long the others wait while one draws previews, evaluates, or reads its data."""
+_POLL_SECONDS = 0.02
 
 
 class World:
@@ -81,10 +89,22 @@ class Crew(World):
     def __init__(self, device: torch.device) -> None:
         self.rank, self.size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         self._device = device
-        if not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
-        # flags and random states stay on the CPU, so that asking for them never waits for the GPU
-        self._talk: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
+        self._machine = os.environ.get("GROUP_RANK", "0")
+        self._members: list[tuple[str, int]] = []
+        board = _board()
+        self._name = _agree_on_a_name(board, self.rank, self.size)
+        with self._saying_who_left():
+            if not dist.is_initialized():
+                dist.init_process_group(
+                    "nccl" if device.type == "cuda" else "gloo",
+                    timeout=_PATIENCE,
+                    store=PrefixStore(self._name, board),
+                    rank=self.rank,
+                    world_size=self.size,
+                )
+            # flags and random states stay on the CPU, so that asking for them never waits for the GPU
+            self._talk: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
+            self._members = self.gather((self._machine, os.getpid()))
         self._shared = _states(device)
 
     def start(self, seed: int) -> None:
@@ -98,7 +118,7 @@ class Crew(World):
             alike = [tensor for tensor in tensors if tensor.dtype == dtype]
             flat = torch.cat([tensor.reshape(-1) for tensor in alike])
             dist.all_reduce(flat)
-            parts = torch.split(flat / self.size, [tensor.numel() for tensor in alike])
+            parts = torch.split(flat.div_(self.size), [tensor.numel() for tensor in alike])
             torch._foreach_copy_(alike, [part.view_as(one) for part, one in zip(parts, alike, strict=True)])
 
     def highest(self, number: int) -> int:
@@ -117,18 +137,36 @@ class Crew(World):
     @contextmanager
     def failing_together(self) -> Iterator[None]:
         try:
-            yield
-        except GanzooError:
+            with self._saying_who_left():
+                yield
+        except GanzooError as error:
+            speaks = first_to_say(str(error))
+            first_to_say(f"lost {self._name}")  # the others then go without a word
             leave()
-            raise
+            if speaks:
+                raise
+            raise SystemExit(error.exit_code) from error
+        leave()
+
+    @contextmanager
+    def _saying_who_left(self) -> Iterator[None]:
+        """Turn what torch says where a process went away into one line of one of those that are left."""
+        try:
+            yield
         except (dist.DistError, RuntimeError) as error:
-            # a process that went away is told of by itself, and by torchrun
-            if isinstance(error, dist.DistError) or "Connection closed" in str(error) or "gloo" in str(error):
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                log.error("process %d lost the others: %s", self.rank, reason)
+            if isinstance(error, dist.DistError) or "Connection closed" in str(error) or "gloo" in str(error).lower():
+                if first_to_say(f"lost {self._name}"):
+                    log.error("%s: the same command goes on from the last checkpoint", self._who_left())
                 raise SystemExit(1) from error
             raise
-        leave()
+
+    def _who_left(self) -> str:
+        """In words, which process is gone, as far as one on this machine can see."""
+        mine = [(rank, pid) for rank, (machine, pid) in enumerate(self._members) if machine == self._machine]
+        gone = [f"process {rank} of {self.size} (pid {pid})" for rank, pid in mine if not _alive(pid)]
+        if gone:
+            return f"{' and '.join(gone)} was killed or crashed, so the others end too"
+        return f"process {self.rank} of {self.size} lost a process, perhaps on another machine, and ends too"
 
     @contextmanager
     def shared_draws(self, device: torch.device) -> Iterator[None]:
@@ -206,6 +244,59 @@ def local_device(device: torch.device) -> torch.device:
         )
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
+
+
+@cache
+def _board() -> Any:
+    """Where processes leave notes for each other. torchrun keeps it, so that it outlives them."""
+    return next(rendezvous("env://", timeout=_PATIENCE))[0]
+
+
+def _agree_on_a_name(board: Any, rank: int, size: int) -> str:
+    """A name that all processes have found for themselves, and that no earlier ones had.
+
+    torchrun keeps the board when it starts processes again, and with it the addresses of those that died: under a
+    name of their own the new ones do not call them. Each puts up a number of its own; all have the same name once each
+    sees that every other has seen the same numbers.
+    """
+    own = uuid.uuid4().hex
+    board.set(f"member/{rank}", own)
+    while True:
+        members = [f"member/{other}" for other in range(size)]
+        if board.check(members):
+            numbers = [board.get(member).decode() for member in members]
+            name = hashlib.sha256(",".join(numbers).encode()).hexdigest()
+            board.set(f"saw/{own}", name)
+            seen = [f"saw/{number}" for number in numbers]
+            if board.check(seen) and all(board.get(one).decode() == name for one in seen):
+                return name
+        time.sleep(_POLL_SECONDS)
+
+
+@cache
+def first_to_say(text: str) -> bool:
+    """True in one of the processes that have the same to say, so that it is said once; asked again, the same."""
+    if not started_by_torchrun():
+        return True
+    again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    try:
+        number: int = _board().add(f"said/{again}/{hashlib.sha256(text.encode()).hexdigest()}", 1)
+        return number == 1
+    except (dist.DistError, RuntimeError):
+        return True  # twice is better than never
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process of this machine still runs; one that torchrun has not yet buried does not."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
 
 
 def leave() -> None:

@@ -77,11 +77,16 @@ class Previews:
 
 @dataclass(frozen=True, config=_STRICT)
 class Checkpoints:
-    """every: images between checkpoints; 0 goes by `minutes` alone.  keep: how many to keep."""
+    """every: images between checkpoints; 0 goes by `minutes` alone.  keep: how many to keep.
+
+    best: a metric, as "fid", or "lower NAME" or "higher NAME" for any value in `metrics.jsonl`: where it is best, a
+    checkpoint is written and kept besides the newest, and its model as `model-best`.
+    """
 
     every: int = Field(default=0, ge=0)
     minutes: float = Field(default=2.0, gt=0)
     keep: int = Field(default=2, ge=1)
+    best: str | None = Field(default=None, pattern=r"^((lower|higher) )?\S+$")
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -126,6 +131,10 @@ class TrainerOptions:
     micro_batch: samples a process computes at once, the gradients of several being added up; 0 for its whole share.
     sync_batch_norm: normalise over the batch of all processes instead of each one's own.
     deterministic: bit-identical results on CUDA too.
+    fused: optimisers that update all parameters in one kernel.  graphs: record updates and play them, as CUDA graphs
+    or, if they are short, as their bare operations.  compile: record them through torch's compiler instead, equal to
+    rounding; takes up to minutes to start.
+    resident_share: of the training device's free memory; samples that take more are streamed.
     """
 
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
@@ -134,6 +143,10 @@ class TrainerOptions:
     workers: int = Field(default=2, ge=0)
     micro_batch: int = Field(default=0, ge=0)
     sync_batch_norm: bool = False
+    fused: bool = True
+    graphs: bool = True
+    compile: bool = False
+    resident_share: float = Field(default=0.5, ge=0, le=1)
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -53,9 +53,13 @@ def _completed(tree: dict[str, Any]) -> dict[str, Any]:
         return tree
 
 
+_FREE = "trainer.micro_batch:"
+"""What a run may be resumed with whatever it was before: training that ran out of memory has to be."""
+
+
 def clear(folder: Path) -> None:
     """Remove what a run wrote, and nothing else that may lie in the folder."""
-    for name in ("checkpoints", "samples", "model"):
+    for name in ("checkpoints", "samples", "model", "model-best"):
         shutil.rmtree(folder / name, ignore_errors=True)
     pictures = ("evolution.gif", "real-versus-generated.png", "samples.png")
     for name in (RECIPE, METRICS, EVALUATION, "report.html", *pictures):
@@ -71,7 +75,8 @@ def refuse_other_recipe(folder: Path, recipe: Recipe, game: Game) -> None:
         old = tomllib.loads(path.read_text())
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise RunError(f"{path} cannot be read ({error}): begin anew with --restart or choose --out") from error
-    changes = differences(_completed(old), recipe.to_dict())
+    found = differences(_completed(old), recipe.to_dict())
+    changes = [one for one in found if not one.startswith(_FREE)]
     if len(changes) == 1 and changes[0].startswith("images:") and recipe.images > old["images"]:
         teams = {phase.trains for phase in game.phases()}
         options = [options_for(recipe, team) for team in teams]

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 import ganzoo
-from ganzoo import checkpoint
+from ganzoo import api, checkpoint, distributed
 from ganzoo.cli import main
 from ganzoo.data import make_feed
-from ganzoo.distributed import splits
+from ganzoo.distributed import local_device, splits
+from ganzoo.runfolder import locked
 from ganzoo.turn import Share
 
 DCGAN = [
@@ -97,20 +104,44 @@ def test_parts_of_a_batch_take_the_steps_of_the_whole(arguments, micro):
 
 
 @pytest.mark.slow
-def test_a_killed_process_is_brought_back_and_ends_in_the_same_weights(tmp_path):
-    arguments = [*DCGAN, *NO_NORM, "--images", "1600", "--set", "checkpoints.every=160"]
+def test_processes_killed_at_random_instants_are_brought_back_and_end_in_the_same_weights():
+    arguments = [*DCGAN, *NO_NORM, "--images", "3200", "--set", "checkpoints.every=160"]
     with torchrun(arguments, "whole") as whole:
         finish(whole)
-    with torchrun(arguments, "broken", restarts=2) as broken:
-        deadline = time.monotonic() + 100
-        while not checkpoint.checkpoints(Path("broken/checkpoints")):
-            assert broken.poll() is None and time.monotonic() < deadline
-            time.sleep(0.02)
-        workers = [child for child in children(broken.pid) if "ganzoo" in command_of(child)]
-        os.kill(workers[1], signal.SIGKILL)
-        finish(broken)
-    assert len(workers) == 2
-    assert furthest("whole", "broken") == 0
+    chance = random.Random(int(os.environ.get("GANZOO_SOAK_SEED", "0")))
+    for number in range(ROUNDS):
+        out, killed = f"broken{number}", []
+        with torchrun(arguments, out, restarts=3) as broken:
+            for _ in range(chance.randint(1, 3)):
+                workers = training_workers(broken, out, not_yet=killed)
+                if not workers:
+                    break  # it ended before
+                time.sleep(chance.uniform(0, 1.5))
+                killed.append(chance.choice(workers))
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(killed[-1], signal.SIGKILL)
+            finish(broken)
+        assert killed, "nothing was killed"
+        assert furthest("whole", out) == 0
+        assert Path(out, "metrics.jsonl").read_bytes() == Path("whole/metrics.jsonl").read_bytes()
+
+
+ROUNDS = 3
+
+
+def training_workers(launcher: subprocess.Popen[str], out: str, not_yet: list[int]) -> list[int]:
+    """The two workers once they train, none of them among those of before; none if the launcher ended."""
+    deadline = time.monotonic() + 200
+    begin = checkpoint.last(Path(out) / "checkpoints")
+    while time.monotonic() < deadline:
+        if launcher.poll() is not None:
+            return []
+        workers = [child for child in children(launcher.pid) if "ganzoo" in command_of(child)]
+        moved = checkpoint.last(Path(out) / "checkpoints") != begin
+        if len(workers) == 2 and moved and not set(workers) & set(not_yet):
+            return workers
+        time.sleep(0.02)
+    raise AssertionError("the workers never came to train")
 
 
 def children(pid: int) -> list[int]:
@@ -122,13 +153,88 @@ def command_of(pid: int) -> str:
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_another_number_of_processes():
+def test_two_agents_take_the_steps_of_two_processes_of_one():
+    """Two launchers stand for two machines: each starts one process, and they meet at an address."""
     arguments = [*DCGAN, *NO_NORM]
-    alone([*arguments, "--images", "400"], "run")
-    with torchrun(arguments, "run") as two:
-        finish(two)
+    with torchrun(arguments, "one-agent") as one:
+        finish(one)
+    port = free_port()
+    with agent(arguments, "two-agents", port) as first, agent(arguments, "two-agents", port) as second:
+        told = [finish(first).strip(), finish(second).strip()]
+    assert sorted(told) == ["", "two-agents"], "one process speaks for all"
+    assert furthest("one-agent", "two-agents") == 0
+    assert Path("one-agent/metrics.jsonl").read_bytes() == Path("two-agents/metrics.jsonl").read_bytes()
+
+
+def agent(arguments: list[str], out: str, port: int) -> subprocess.Popen[str]:
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d",
+        f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=test", "--local-addr=127.0.0.1",
+        "-m", "ganzoo", "train", *arguments, "--device", "cpu", "--out", out,
+    ]  # fmt: skip
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_a_run_that_was_stopped_goes_on_with_another_number_of_processes(before, after):
+    """Nothing that is drawn depends on their number here, so that only rounding does."""
+    arguments = [*DCGAN, *NO_NORM]
     alone(arguments, "whole")
-    assert furthest("run", "whole") < 1e-5
+    for processes, images in ((before, "400"), (after, "800")):
+        with torchrun([*arguments, "--images", images], "run", processes) as run:
+            finish(run)
+    assert 0 < furthest("run", "whole") < 1e-5
+    rows = [Path(out, "metrics.jsonl").read_text().splitlines() for out in ("run", "whole")]
+    assert len(rows[0]) == len(rows[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_what_networks_draw_themselves_begins_anew_with_another_number_of_processes(before, after):
+    """Augmentations draw by process; going back to the number of before does not bring their random numbers back."""
+    arguments = [*DCGAN, *NO_NORM, "--augment", "diffaugment"]
+    with torchrun([*arguments, "--images", "400"], "run", before) as run:
+        finish(run)
+    with torchrun(arguments, "run", after) as run:
+        finish(run)
+    with torchrun(arguments, "whole", before) as whole:
+        finish(whole)
+    assert furthest("run", "whole") > 1e-5
+
+
+@pytest.mark.slow
+def test_a_signal_to_the_launcher_leaves_a_checkpoint_where_it_came():
+    with torchrun([*DCGAN, *NO_NORM, "--images", "1M", "--set", "checkpoints.every=1600"], "run") as run:
+        training_workers(run, "run", not_yet=[])
+        time.sleep(1)
+        run.terminate()
+        _, err = run.communicate(timeout=100)
+    images = int(checkpoint.last(Path("run/checkpoints")).name)
+    assert images % 1600
+    assert err.count(f"stopped by SIGTERM at {images:,} images; the same command resumes") == 1
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_named_in_one_line():
+    with torchrun([*DCGAN, *NO_NORM, "--images", "1M", "--set", "checkpoints.every=160"], "run") as run:
+        _, victim = sorted(training_workers(run, "run", not_yet=[]))
+        os.kill(victim, signal.SIGKILL)
+        _, err = run.communicate(timeout=100)
+    assert run.returncode == 1
+    assert re.findall("^process .*", err, re.MULTILINE) == [
+        f"process 1 of 2 (pid {victim}) was killed or crashed, so the others end too: "
+        "the same command goes on from the last checkpoint"
+    ]
+    ours = err.split("torch/distributed/elastic")[0]  # what the launcher says of it comes after
+    assert "Traceback" not in ours
 
 
 def test_a_share_takes_its_rows_of_every_whole_batch():
@@ -170,6 +276,80 @@ def test_a_batch_is_split_evenly(small, batch, micro, processes, parts):
 def test_a_batch_that_does_not_divide_is_refused_with_a_number_that_does(small, batch, micro, processes, words):
     with pytest.raises(ganzoo.Incompatible, match=words):
         splits(small(batch=batch, trainer={"micro_batch": micro}), processes)
+
+
+def test_a_batch_that_does_not_divide_is_one_line_with_the_next_that_does(small):
+    with pytest.raises(ganzoo.Incompatible) as refused:
+        splits(small(batch=62), 4)
+    assert str(refused.value) == "a batch of 62 cannot be shared by 4 processes: try `--batch 64`"
+
+
+def test_fewer_gpus_than_processes_is_one_line(monkeypatch):
+    for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "3"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ganzoo.UsageError) as refused:
+        local_device(torch.device("cuda"))
+    assert str(refused.value) == (
+        "process 4 on this machine has no GPU of its own, torch sees 2: start torchrun with fewer --nproc-per-node, "
+        "or train with --device cpu"
+    )
+
+
+def test_going_back_with_several_processes_is_refused_in_one_line(small, monkeypatch):
+    class Two(distributed.World):
+        size = 2
+
+    monkeypatch.setattr(api, "joined", lambda device: Two())
+    with pytest.raises(ganzoo.RecipeError) as refused:
+        ganzoo.train(small(health={"on_collapse": "rollback"}), out="run", device="cpu")
+    assert str(refused.value) == "health.on_collapse = rollback works in one process only: use stop with several"
+
+
+def test_an_error_of_one_process_is_said_once_and_ends_all(tmp_path):
+    with locked(Path("two")), torchrun(DCGAN, "two") as two:
+        _, err = two.communicate(timeout=200)
+    assert two.returncode == 1
+    ours = [line for line in err.splitlines() if line.startswith(("Error", "process"))]
+    assert ours == ["Error: two is in use by another ganzoo process: wait for it, or choose --out"]
+
+
+def test_what_all_processes_would_say_is_said_by_one(monkeypatch):
+    """Alone there is nobody else; under torchrun a board counts who said what, and forgets nothing."""
+    assert all(distributed.first_to_say("alone") for _ in range(2))
+    board = dist.HashStore()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed, "_board", lambda: board)
+    answers = []
+    for _ in range(3):  # stands for three processes
+        distributed.first_to_say.cache_clear()
+        answers += [distributed.first_to_say("text"), distributed.first_to_say("text")]
+    assert answers == [True, True, False, False, False, False]
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    distributed.first_to_say.cache_clear()
+    assert distributed.first_to_say("text"), "after a restart it is said again"
+    distributed.first_to_say.cache_clear()
+
+
+def test_processes_that_start_again_do_not_meet_those_that_died():
+    """The board still holds what earlier processes put up."""
+    board, names = dist.HashStore(), []
+    for _ in range(2):
+        with ThreadPoolExecutor() as threads:
+            found = list(threads.map(lambda rank: distributed._agree_on_a_name(board, rank, 3), range(3)))
+        assert len(set(found)) == 1
+        names += found[:1]
+    assert names[0] != names[1]
+
+
+def test_only_living_processes_are_alive():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert distributed._alive(process.pid)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not distributed._alive(process.pid), "dead, but not yet waited for"
+    process.communicate()
+    assert not distributed._alive(process.pid)
 
 
 def test_a_batch_that_is_judged_as_a_whole_is_not_split(capsys):

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,135 @@ def test_an_automatic_restart_does_not_begin_anew(small, monkeypatch):
     monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT")
     train(small(images=320), restart=True)
     assert checkpoint.last(KEPT).stat().st_mtime_ns != before
+
+
+RING = ["ring", "--set", "generator.widths=[8]", "--set", "discriminator.widths=[8]"]
+COMMON = ["--batch", "16", "--set", "previews.every=100k", "--set", "checkpoints.every=160", "--device", "cpu"]
+COMMON += ["--out", "run"]
+
+
+@pytest.fixture
+def said(capsys, caplog):
+    """A function that trains on the command line: the exit code and every line of warnings and errors."""
+
+    def call(*arguments: str, images: str = "320", recipe: Sequence[str] = RING) -> tuple[int, list[str]]:
+        from ganzoo.cli import main
+
+        caplog.clear()
+        with pytest.raises(SystemExit) as ended:
+            main(["train", *recipe, *COMMON, "--images", images, *arguments])
+        errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error")]
+        told = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+        return ended.value.code or 0, told + errors
+
+    return call
+
+
+def refuse(code: int):
+    """Stands for a system call that fails."""
+
+    def function(path, *arguments, **options):
+        raise OSError(code, os.strerror(code), str(path))
+
+    return function
+
+
+def test_a_read_only_place_is_one_line(said, monkeypatch):
+    monkeypatch.setattr(Path, "mkdir", refuse(errno.EROFS))
+    assert said() == (1, ["Error: run cannot be written: Read-only file system"])
+
+
+def test_a_full_disk_is_one_line(said, monkeypatch):
+    monkeypatch.setattr(checkpoint, "flush", refuse(errno.ENOSPC))
+    line = (
+        "Error: checkpoint run/checkpoints/000000160 cannot be written: No space left on device; earlier ones are kept"
+    )
+    assert said() == (1, [line])
+
+
+def test_a_second_process_is_one_line(said):
+    from ganzoo.runfolder import locked
+
+    with locked(Path("run")):
+        line = "Error: run is in use by another ganzoo process: wait for it, or choose --out"
+        assert said() == (1, [line])
+
+
+def test_another_recipe_is_one_line(said):
+    said()
+    line = (
+        "Error: run holds a run of another recipe (loss.n_critic: absent -> 2; seed: 0 -> 1): "
+        "repeat its options to resume it, choose another --out, or begin anew with --restart"
+    )
+    assert said("--seed", "1", "--set", "loss.n_critic=2") == (2, [line])
+
+
+def test_a_folder_removed_under_way_is_one_line(said, monkeypatch):
+    from ganzoo.callbacks import MetricsWriter
+
+    monkeypatch.setattr(MetricsWriter, "on_iteration", RemovesTheFolder.on_iteration)
+    code, lines = said()
+    assert (code, lines) == (
+        1,
+        [
+            "Error: run was removed during training: it was made again with a checkpoint of 160 images; the same "
+            "command goes on from there, earlier pictures and metrics are gone"
+        ],
+    )
+
+
+def test_damaged_checkpoints_are_one_line_each(said):
+    said()
+    damage(KEPT / "000000320" / checkpoint.TENSORS)
+    hashes = "is damaged: state.safetensors does not match its hash"
+    assert said() == (0, [f"checkpoint run/checkpoints/000000320 {hashes}: going on from 000000160"])
+    for path in checkpoint.checkpoints(KEPT):
+        damage(path / checkpoint.TENSORS)
+    line = f"Error: checkpoint run/checkpoints/000000320 {hashes}, and no other is whole: begin anew with --restart"
+    assert said() == (1, [line])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "state.json is no JSON (Expecting value: line 1 column 1 (char 0))"),
+        ("[]", "state.json is not what ganzoo writes"),
+        ("{}", "state.json lacks 'format'"),
+    ],
+)
+def test_a_damaged_state_file_is_told_in_words(said, content, reason):
+    said()
+    (KEPT / "000000320" / checkpoint.STATE).write_text(content)
+    assert said() == (0, [f"checkpoint run/checkpoints/000000320 is damaged: {reason}: going on from 000000160"])
+
+
+def change_state(**changes) -> None:
+    path = KEPT / "000000320" / checkpoint.STATE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_newer_format_is_one_line(said):
+    said()
+    change_state(format=99)
+    line = "Error: checkpoint run/checkpoints/000000320 has format 99: update ganzoo to read it"
+    assert said(images="640") == (1, [line])
+
+
+def test_another_version_of_torch_is_told_and_trained_on(said):
+    said()
+    change_state(versions={"ganzoo": ganzoo.__version__, "torch": "1.0", "later": "1"})
+    line = "checkpoint run/checkpoints/000000320 was written by torch 1.0, now "
+    code, (told,) = said(images="640")
+    assert code == 0 and told.startswith(line) and told.endswith(": what follows may round otherwise")
+    assert said(images="960") == (0, []), "the new checkpoint is of this version"
+
+
+def test_changed_data_are_one_line(said):
+    import numpy as np
+
+    recipe = ["dcgan", "--data", "npz:pictures.npz", "--set", "generator.width=4", "--set", "discriminator.width=4"]
+    np.savez("pictures.npz", images=np.zeros((40, 8, 8, 1), np.uint8))
+    assert said(recipe=recipe) == (0, [])
+    np.savez("pictures.npz", images=np.zeros((30, 8, 8, 1), np.uint8))
+    line = "the data have 30 samples, but the run was begun with 40: restore the data, or begin anew with --restart"
+    assert said(recipe=recipe) == (1, [f"Error: {line}"])

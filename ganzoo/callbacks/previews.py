@@ -32,6 +32,7 @@ class PreviewWriter(Callback):
     def __init__(self, options: Previews) -> None:
         self._options = options
         self._next = 0
+        self._begin: Mapping[str, Any] | None = None
 
     def on_start(self, run: Trainer) -> None:
         self._role = run.game.loss.roles[run.game.generator_role()]
@@ -41,6 +42,8 @@ class PreviewWriter(Callback):
         if self._journeys:
             count = min(count, _ROWS)
         state = run.feed.state_dict()
+        self._begin = state if self._begin is None else self._begin
+        run.feed.load_state_dict(self._begin)  # the same real samples after each resume
         real = self._collect(run, count)
         run.feed.load_state_dict(state)
         self._real = real[run.game.spec.field(self._role.target)]
@@ -106,10 +109,10 @@ class PreviewWriter(Callback):
         pictures.film([Image.open(path) for path in frames], run.folder / "evolution.gif")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"next": self._next}
+        return {"next": self._next, "begin": self._begin}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._next = state["next"]
+        self._next, self._begin = state["next"], state.get("begin")
 
 
 def journeys(roles: Mapping[str, Role]) -> list[tuple[str, ...]]:
