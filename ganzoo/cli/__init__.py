@@ -16,6 +16,7 @@ from ..errors import GanzooError, PluginError, did_you_mean
 COMMANDS = {
     "train": "train",
     "check": "train",
+    "plan": "plan",
     "list": "catalogue",
     "show": "catalogue",
     "plugins": "plugins",
@@ -121,7 +122,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except GanzooError as error:
         if debug:
             _print_traceback()
-        for line in getattr(error, "problems", [str(error)]):
+        for line in getattr(error, "problems", [str(error)]) if _speaks(str(error)) else ():
             click.echo(f"Error: {line}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
@@ -145,3 +146,12 @@ def _print_traceback() -> None:
     from ..hubclient import redact
 
     click.echo(redact(traceback.format_exc()), err=True)
+
+
+def _speaks(text: str) -> bool:
+    """False in one of several processes of a run where another has said the same."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return True
+    from ..distributed import first_to_say
+
+    return first_to_say(text)

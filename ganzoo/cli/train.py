@@ -97,11 +97,13 @@ def check(recipe: str, as_json: bool, **options: Any) -> None:
     from ..device import pick_device, pick_precision
     from ..plan import Request, describe, resolve
     from ..registry import registry
+    from ..speed import fast_path
 
     resolved = resolve(recipe, Request(**_request(options)), registry())
     device = pick_device(options["device"])
     precision = pick_precision(resolved.trainer.precision, device)
-    rows = describe(check_(resolved, registry()), str(device), precision)
+    game = check_(resolved, registry())
+    rows = describe(game, str(device), precision) + fast_path(game, device, precision)
     if as_json:
         click.echo(json.dumps({"plan": dict(rows), "recipe": resolved.to_dict()}, indent=2))
         return
