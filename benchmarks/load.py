@@ -1,6 +1,6 @@
 """What `ganzoo.load` and one sample cost, against reading the same safetensors and running the bare module.
 
-    python benchmarks/load.py [--rounds 30] [--json]
+    python -m benchmarks.load [--rounds 30] [--json]
 
 Both are timed in turn in one process, and the ratio of the best of each is printed: what else the machine does only
 adds. At most 1.2 is wanted.

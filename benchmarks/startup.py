@@ -1,4 +1,6 @@
-"""How long looking around takes with the bundled plugins, and with 100 more: `python benchmarks/startup.py`.
+"""How long looking around takes with the bundled plugins, and with 100 more.
+
+    python -m benchmarks.startup [--plugins 100] [--repeats 7]
 
 Prints the median seconds of each command and their ratio, which should stay below 2. Runs alternate, so that a busy
 machine slows both alike.

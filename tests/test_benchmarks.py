@@ -1,0 +1,184 @@
+"""The benchmarks measure what they say: the same work on both sides, in turn. How fast it is, no test asks."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import dcgan, gaussian, mlp, pairs, pictures, wgan_gp  # noqa: E402
+
+SHORT = pairs.Plan(rounds=2, seconds=0.01, warmup=1)
+PAIRED = ("dcgan", "mlp", "gaussian", "wgan_gp")
+
+
+@pytest.fixture(autouse=True)
+def few_pictures(monkeypatch):
+    monkeypatch.setattr(mlp, "clothes", lambda: torch.randint(0, 256, (128, 28, 28, 1), dtype=torch.uint8))
+    monkeypatch.setattr(wgan_gp, "clothes", mlp.clothes)
+
+
+def flops(step) -> int:
+    with pairs.Flops() as counter:
+        step()
+    return counter.total
+
+
+def counted_in_words(layers: list[tuple[int, int]]) -> int:
+    """FLOPs of a forward pass through linear layers, for one sample."""
+    return sum(2 * before * after for before, after in layers)
+
+
+@pytest.mark.parametrize(("size", "tutorial", "lean"), [(64, 2482, 2274.6), (32, 420, 385.0)])
+def test_a_step_of_dcgan_costs_what_its_architecture_does(size, tutorial, lean):
+    images = dcgan.pictures(size, 4)
+    for rival, expected in ((dcgan.tutorial(images, 2, workers=0), tutorial), (dcgan.lean(images, 2), lean)):
+        assert flops(rival.step) / 2e6 == pytest.approx(expected, rel=1e-3), rival.name
+
+
+def test_ganzoos_dcgan_costs_what_the_lean_loop_does(monkeypatch):
+    monkeypatch.setattr(pairs, "matrix_rate", lambda rate=pairs.matrix_rate: rate((64,), 1))
+    told = dcgan.run(32, pairs.Plan(1, 0.01, 1), batch=4, width=8, count=16, workers=0)
+    cost = told["mflop_per_image"]
+    assert cost["ganzoo"] == cost["lean"] < cost["tutorial"]
+    assert told["matrix_gflops"] > 0
+    assert set(told["matrix_share"]) == {"ganzoo", "tutorial", "lean"} and told["matrix_share_wanted"] == 0.5
+
+
+def test_the_networks_of_dcgan_are_those_of_the_plugin():
+    import ganzoo
+    from ganzoo_dcgan.dcgan import DCGANDiscriminator, DCGANGenerator
+
+    for size in (32, 64):
+        target = ganzoo.Sample((3, size, size))
+        plugin = (
+            DCGANGenerator(None, target, 0, width=8, kernel=4),
+            DCGANDiscriminator(None, target, 0, width=8, kernel=4),
+        )
+        for ours, theirs in zip(plugin, (dcgan.generator(size, 8), dcgan.discriminator(size, 8)), strict=True):
+            shapes = [[p.shape for p in network.parameters()] for network in (ours, theirs)]
+            assert shapes[0] == shapes[1]
+
+
+def test_ganzoos_mlp_costs_what_the_lean_loop_does():
+    told = mlp.run(SHORT, batch=8)
+    g = [(100, 128), (128, 256), (256, 512), (512, 1024), (1024, 784)]
+    d = [(784, 512), (512, 256), (256, 1)]
+    forward_g, forward_d, first_g, first_d = map(counted_in_words, (g, d, g[:1], d[:1]))
+    # weights and inputs: twice the forward pass again, but inputs of a network's first layer need no gradient
+    lean = 3 * forward_g - first_g + 2 * (3 * forward_d - first_d) + 2 * forward_d
+    cost = told["mflop_per_image"]
+    assert cost["ganzoo"] == cost["lean"] == pytest.approx(lean / 1e6)
+    assert cost["tutorial"] == pytest.approx((lean + forward_d) / 1e6)
+
+
+def test_wgan_gp_counts_the_pictures_of_five_critic_updates():
+    told = wgan_gp.run(SHORT, batch=8)
+    assert told["unit"] == "images/s" and [row["rival"] for row in told["ratios"]] == ["tutorial"]
+    assert 0 < told["mflop_per_image"]["ganzoo"] < told["mflop_per_image"]["tutorial"]
+
+
+def test_the_gradient_penalty_of_the_plain_loop_is_that_of_a_linear_critic():
+    critic = nn.Sequential(nn.Flatten(), nn.Linear(784, 1, bias=False))
+    real, fake = torch.rand(4, 1, 28, 28), torch.rand(4, 1, 28, 28)
+    expected = (critic[1].weight.norm() - 1) ** 2
+    torch.testing.assert_close(wgan_gp.gradient_penalty(critic, real, fake), expected)
+
+
+def test_the_gaussian_game_runs_and_names_both_loops():
+    told = gaussian.run(pairs.Plan(1, 0.01, 1), updates=2)
+    assert [row["rival"] for row in told["ratios"]] == ["article", "lean"] and told["unit"] == "updates/s"
+
+
+def test_both_moments_of_the_gaussian_game_are_the_plugins():
+    from ganzoo_gaussian.networks import moments
+
+    value = torch.randn(500, 1) * 1.25 + 4
+    torch.testing.assert_close(gaussian.moments(value), moments(value))
+    torch.testing.assert_close(gaussian.quick_moments(value), moments(value))
+
+
+def test_pictures_are_the_same_through_pil_and_by_index():
+    images = torch.randint(0, 256, (4, 8, 8, 3), dtype=torch.uint8)
+    read, _ = next(pictures.endless_batches(pictures.Endless(images, 4), 4, workers=0))
+    (gathered,) = (next(pictures.gathered(images, 4)),)
+    assert read.shape == gathered.shape == (4, 3, 8, 8)
+    in_order = [batch[batch.flatten(1).sum(1).argsort()] for batch in (read, gathered)]
+    torch.testing.assert_close(*in_order)
+
+
+def test_ratios_are_taken_within_rounds():
+    times = pairs.Times({"ganzoo": 10, "plain": 5}, {"ganzoo": [1.0, 2.0, 4.0], "plain": [1.0, 4.0, 2.0]})
+    assert times.ratios("plain") == [2.0, 4.0, 1.0]
+    assert pairs.quartiles(times.ratios("plain")) == (1.5, 2.0, 3.0)
+    assert times.overall("plain") == 2.0
+
+
+def test_everybody_is_timed_once_a_round_and_the_run_ends():
+    calls = []
+    rival = pairs.Rival("plain", lambda: calls.append(len(calls)), 1, lambda: [0.0])
+    alternation = pairs.Alternation(2, [rival], pairs.Plan(rounds=3, seconds=0.001, warmup=4))
+
+    class Run:
+        images, stop_requested = 0, None
+
+    run, iterations = Run(), 0
+    alternation.on_start(run)
+    while run.stop_requested is None:
+        iterations += 1
+        alternation.on_iteration(run)
+    assert run.stop_requested == "measured"
+    assert {name: len(seconds) for name, seconds in alternation.times.seconds.items()} == {"ganzoo": 3, "plain": 3}
+    assert iterations > 4 and len(calls) > 4
+
+
+def test_losses_that_are_not_finite_are_refused(monkeypatch):
+    rival = pairs.Rival("plain", lambda: None, 1, lambda: [float("nan")])
+    monkeypatch.setattr(pairs.ganzoo, "train", lambda *args, **kwargs: None)
+    with pytest.raises(RuntimeError, match="losses of plain"):
+        pairs.measure("mlp", {}, pairs.Alternation(1, [rival], SHORT))
+
+
+def test_the_report_states_machine_ratios_and_shares(capsys):
+    times = pairs.Times({"ganzoo": 1, "plain": 1}, {"ganzoo": [1.0], "plain": [2.0]}, {"ganzoo": 10, "plain": 30}, [40])
+    told = pairs.summary("toy", "images", times, [pairs.Rival("plain", print, 1, list, 1.5)], 0.5)
+    pairs.report([told], as_json=False)
+    text = capsys.readouterr().out
+    assert "threads" in text and "ganzoo / plain" in text and "2.00" in text and "wanted 1.50" in text
+    assert "ganzoo 0.25, plain 0.38" in text
+    pairs.report([told], as_json=True)
+    assert json.loads(capsys.readouterr().out)["results"][0]["ratios"][0]["ratio"] == 2.0
+
+
+def test_options_are_read(monkeypatch):
+    options = pairs.parser("doc").parse_args(["--rounds", "3", "--threads", "1", "--set", "a.b=1", "--json"])
+    assert (options.rounds, options.threads, options.set, options.json) == (3, 1, ["a.b=1"], True)
+    with pytest.raises(SystemExit):
+        pairs.parser("doc").parse_args(["--rounds", "0"])
+
+
+@pytest.mark.parametrize("name", ["startup"])
+@pytest.mark.parametrize("how", ["module", "script"])
+def test_a_benchmark_runs_as_a_module_and_as_a_script(name, how):
+    words = ["-m", f"benchmarks.{name}"] if how == "module" else [str(ROOT / "benchmarks" / f"{name}.py")]
+    done = subprocess.run([sys.executable, *words, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "usage" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", [*PAIRED, "load"])
+def test_every_benchmark_has_a_main(name, capsys, monkeypatch):
+    module = importlib.import_module(f"benchmarks.{name}")
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit):
+        module.main()
+    told = capsys.readouterr().out
+    assert "--rounds" in told and "--json" in told
