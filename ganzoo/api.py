@@ -27,11 +27,12 @@ from .callbacks.metrics import METRICS
 from .callbacks.rollback import train_with_rollback
 from .check import check, refuse_unsplittable
 from .config import CONFIG
-from .data import make_feed
+from .data import describe_feed, make_feed
 from .device import pick_device, pick_precision, set_deterministic
 from .distributed import World, joined, local_device, restarted
-from .errors import Diverged, RecipeError
+from .errors import Diverged, RecipeError, RunError
 from .files import write_atomically
+from .fitting import fitting
 from .hub import model_folder
 from .interfaces import Callback
 from .interruption import rescued, stopping
@@ -123,10 +124,18 @@ def _train(
     if recipe.trainer.deterministic:
         set_deterministic()
     state = checkpoint.load_last(folder / CHECKPOINTS)
+    if len(set(world.gather(state["images"] if state else 0))) > 1:
+        raise RunError(
+            f"the processes do not see the same checkpoints in {folder}: it has to be a folder that all share"
+        )
     evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
     samples = game.dataset.load()
     share = (world.rank, world.size)
-    feed = make_feed(samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers, share)
+    feed = make_feed(
+        samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers, share,
+        recipe.trainer.resident_share,
+    )  # fmt: skip
+    log.info("data: %s", describe_feed(feed))
     unseen = held_out(game, samples, registry(), device) if recipe.health.held_out and world.leads else None
     health = HealthMonitor(recipe.health, unseen)
     writer = CheckpointWriter(recipe.checkpoints, _seconds(folder), health.spare)
@@ -143,9 +152,10 @@ def _train(
     trainer = Trainer(game, feed, device, precision, stack if world.leads else [*followers, writer], folder, world)
     if state:
         trainer.load_state_dict(state)
-        log.info("resuming %s at %s images", folder, f"{trainer.images:,}")
+        if world.leads:
+            log.info("resuming %s at %s images", folder, f"{trainer.images:,}")
     try:
-        with ExitStack() as closing, stopping(trainer), rescued(trainer, writer):
+        with fitting(trainer, folder), ExitStack() as closing, stopping(trainer), rescued(trainer, writer):
             for callback in trainer.callbacks:
                 closing.callback(callback.close)
             if world.leads:

@@ -83,6 +83,8 @@ class Phase:
     every: lazy, run each k-th iteration, the loss scaled by k.
     repeats: updates in a row, each with a fresh batch (n_critic); may be a function of the iteration, from 0.
     scale: samples generated in an update, in multiples of the recipe's batch.
+    reuses: the first update of an iteration takes over the samples that the update before it generated, with their
+    graph, instead of making new ones; the learners are the generators that made them.
     after: called with the players once the optimiser has stepped, for projections such as weight clipping.
     """
 
@@ -92,7 +94,12 @@ class Phase:
     every: int = 1
     repeats: int | Callable[[int], int] = 1
     scale: int = 1
+    reuses: bool = False
     after: Callable[[Mapping[str, nn.Module]], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.reuses and self.scale != 1:
+            raise ValueError(f"phase {self.name} takes over one batch of samples, it cannot have {self.scale} of them")
 
 
 class Loss(nn.Module):
@@ -115,18 +122,25 @@ class AdversarialLoss(Loss):
 
     n_critic: updates of D an iteration, each with a fresh batch.  n_generator: the same for G.
     generator_batch: samples in G's updates, in multiples of the recipe's batch.
+    reuse_fake: G learns from the samples that D has just judged, as many programs do, instead of from fresh ones as
+    algorithm 1 of Goodfellow et al. 2014 has it; that saves a forward pass of G.
     """
 
     roles: Mapping[str, Role] = {"G": Role("generator"), "D": Role("discriminator")}
 
-    def __init__(self, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1) -> None:
+    def __init__(
+        self, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1, reuse_fake: bool = False
+    ) -> None:
         super().__init__()
         for name, value in (("n_critic", n_critic), ("n_generator", n_generator), ("generator_batch", generator_batch)):
             if value < 1:
                 raise ValueError(f"{name} is at least 1, not {value}")
         if generator_batch > 1 and self.needs_real:
             raise ValueError("G's loss pairs generated with real samples: generator_batch must be 1")
+        if generator_batch > 1 and reuse_fake:
+            raise ValueError("D has judged one batch of generated samples: with reuse_fake, generator_batch must be 1")
         self.n_critic, self.n_generator, self.generator_batch = n_critic, n_generator, generator_batch
+        self.reuse_fake = reuse_fake
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """D's loss, a scalar, from its raw logits on real and on generated samples."""
@@ -142,7 +156,14 @@ class AdversarialLoss(Loss):
     def phases(self) -> Sequence[Phase]:
         return (
             Phase("D", ("D",), self._discriminator_phase, repeats=self.n_critic, after=self.after_critic),
-            Phase("G", ("G",), self._generator_phase, repeats=self.n_generator, scale=self.generator_batch),
+            Phase(
+                "G",
+                ("G",),
+                self._generator_phase,
+                repeats=self.n_generator,
+                scale=self.generator_batch,
+                reuses=self.reuse_fake,
+            ),
         )
 
     after_critic: Callable[[Mapping[str, nn.Module]], None] | None = None
@@ -265,6 +286,8 @@ class Dataset(ABC):
 
     class_names: Sequence[str] = ()
     licence: str | None = None
+    count: float | None = None
+    """Samples, if that is known before they are read; infinite for a distribution."""
 
     @property
     @abstractmethod
@@ -293,11 +316,21 @@ class Callback:
     """True if it changes players or the course of training: then each of several processes has one, not the first
     alone. Such a callback acts alike in all."""
 
+    def watches(self, run: Any) -> bool:
+        """True if `on_update` wants to see the update that comes next.
+
+        Updates that somebody watches are made step by step; all others may be played from a recording, which has no
+        turn to show. By default a callback with an `on_update` watches all.
+        """
+        return type(self).on_update is not Callback.on_update
+
     def on_start(self, run: Any) -> None:
         """Training is about to begin, or to go on after a resume (state is already restored)."""
 
     def on_update(self, run: Any, phase: Phase, turn: Turn) -> None:
-        """A phase's learners have made a step; `turn` holds what was generated and judged for it.
+        """A phase's learners have made a step that this callback watches.
+
+        `turn` holds what was generated and judged for it.
 
         Their gradients are still there. Must not change a player, draw random numbers, or wait for the device.
         """

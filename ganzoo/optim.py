@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from torch import nn, optim
+import torch
+from torch import Tensor, nn, optim
 
 from .interfaces import Phase
 from .recipe import Optimizer, Recipe
@@ -37,14 +38,16 @@ def lazy_ratio(phases: Iterable[Phase]) -> float:
     return float(1 / (1 + sum((Fraction(1, k) for k in every if k > 1), Fraction(0))))
 
 
-def make_optimizer(parameters: Sequence[nn.Parameter], options: Optimizer, ratio: float = 1.0) -> optim.Optimizer:
-    """A torch optimiser, fused where torch has it; `ratio` from `lazy_ratio`."""
+def make_optimizer(
+    parameters: Sequence[nn.Parameter], options: Optimizer, ratio: float = 1.0, fused: bool = True
+) -> optim.Optimizer:
+    """A torch optimiser, by default fused where torch has it; `ratio` from `lazy_ratio`."""
     lr = options.lr * ratio
     if options.name == "adam":
         beta1, beta2 = (beta**ratio for beta in options.betas)
-        return optim.Adam(parameters, lr, (beta1, beta2), options.eps, weight_decay=options.weight_decay, fused=True)
+        return optim.Adam(parameters, lr, (beta1, beta2), options.eps, weight_decay=options.weight_decay, fused=fused)
     if options.name == "sgd":
-        return optim.SGD(parameters, lr, momentum=options.momentum, weight_decay=options.weight_decay, fused=True)
+        return optim.SGD(parameters, lr, momentum=options.momentum, weight_decay=options.weight_decay, fused=fused)
     return optim.RMSprop(
         parameters,
         lr,
@@ -54,6 +57,64 @@ def make_optimizer(parameters: Sequence[nn.Parameter], options: Optimizer, ratio
         weight_decay=options.weight_decay,
         foreach=True,
     )
+
+
+class Steps:
+    """Steps of an optimiser: the first by itself, later ones by its fused kernel on lists that were gathered once.
+
+    The numbers are the optimiser's; what is left out is what it does in Python at each step. Without `fused`, with
+    hooks on the optimiser, or if other parameters have gradients than at the first step, it steps by itself.
+    """
+
+    def __init__(self, optimizer: optim.Optimizer, fused: bool = True) -> None:
+        self._optimizer, self._fused = optimizer, fused and isinstance(optimizer, optim.Adam | optim.SGD)
+        self._parameters: list[Tensor] = []
+        self._state: dict[str, list[Tensor]] = {}
+
+    def step(self) -> None:
+        """One step along the gradients."""
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        if not self._parameters or len(gradients) < len(self._parameters) or has_hooks(self._optimizer):
+            self._optimizer.step()
+            self._gather()
+            return
+        (group,) = self._optimizer.param_groups
+        common = {"lr": group["lr"], "weight_decay": group["weight_decay"], "maximize": False}
+        with torch.no_grad():
+            if isinstance(self._optimizer, optim.Adam):
+                torch._foreach_add_(self._state["step"], 1)
+                moments, squares, steps = (self._state[name] for name in ("exp_avg", "exp_avg_sq", "step"))
+                beta1, beta2 = group["betas"]
+                torch._fused_adam_(
+                    self._parameters, gradients, moments, squares, [], steps,
+                    beta1=beta1, beta2=beta2, eps=group["eps"], amsgrad=False, **common,
+                )  # fmt: skip
+            else:
+                torch._fused_sgd_(
+                    self._parameters, gradients, self._state.get("momentum_buffer", []),
+                    momentum=group["momentum"], dampening=0.0, nesterov=False, is_first_step=False, **common,
+                )  # fmt: skip
+
+    def _gather(self) -> None:
+        """Take hold of the optimiser's state, if one kernel can step all parameters."""
+        parameters: list[Tensor] = [p for group in self._optimizer.param_groups for p in group["params"]]
+        alike = len({(p.dtype, p.device) for p in parameters}) == 1
+        if not (self._fused and alike and all(p.grad is not None for p in parameters)):
+            return
+        states = [self._optimizer.state.get(p, {}) for p in parameters]
+        names = [name for name, value in states[0].items() if isinstance(value, Tensor)]
+        if isinstance(self._optimizer, optim.Adam) and "step" not in names:
+            return
+        self._parameters, self._state = parameters, {name: [one[name] for one in states] for name in names}
+
+    def forget(self) -> None:
+        """The optimiser has got another state."""
+        self._parameters, self._state = [], {}
+
+
+def has_hooks(optimizer: optim.Optimizer) -> bool:
+    """True if somebody watches the optimiser's steps."""
+    return bool(optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)
 
 
 def learning_rate(options: Optimizer, images: int, total: int) -> float:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ANY_FIELD = "*"
 """As a role's `target` or `source`: the only field of the data, whatever it is called."""
@@ -35,6 +38,12 @@ class Sample:
     def size(self) -> int:
         """Number of values in one sample."""
         return math.prod(self.shape)
+
+    def scaled(self, unit: Tensor) -> Tensor:
+        """Values in [-1, 1], as tanh gives them, moved to this range; the same tensor if it is [-1, 1]."""
+        if (self.low, self.high) == (-1.0, 1.0):
+            return unit
+        return (self.high + self.low) / 2 + (self.high - self.low) / 2 * unit
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))

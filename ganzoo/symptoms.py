@@ -6,7 +6,6 @@ was measured. Thresholds were set on runs that were broken on purpose and on hea
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,7 +31,8 @@ class View:
 
     def having(self, signal: str) -> list[str]:
         """Players of whom a signal was measured."""
-        return [match[1] for name in self.now if (match := re.fullmatch(rf"health/([^/]+)/{re.escape(signal)}", name))]
+        parts = (name.split("/") for name in self.now)
+        return [part[1] for part in parts if len(part) == 3 and (part[0], part[2]) == ("health", signal)]
 
     def pair(self) -> tuple[str, str] | None:
         """The only D and the only G, or None in a game of more."""

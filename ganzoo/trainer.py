@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,47 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from .build import Game
+from .capture import Recorder, recording_kind
 from .data import Feed
 from .device import random_state, seed_all, set_precision, set_random_state
 from .distributed import World, splits
 from .errors import Diverged
 from .interfaces import Batch, Callback, Phase
+from .meter import Meter
 from .normalisation import synchronised
-from .optim import lazy_ratio, learning_rate, make_optimizer, options_for
+from .optim import Steps, lazy_ratio, learning_rate, make_optimizer, options_for
 from .turn import Share, Turn, TurnContext
-
-
-class Meter:
-    """Running means of logged scalars, kept on the device until somebody reads them."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, name: str, value: Tensor) -> None:
-        if name in self._sums:
-            self._sums[name].add_(value)
-        else:
-            self._sums[name] = value.float().clone()
-        self._counts[name] = self._counts.get(name, 0) + 1
-
-    def means(self) -> dict[str, float]:
-        """Read all means at once; the only place where logging waits for the device."""
-        if not self._sums:
-            return {}
-        values = torch.stack([total.reshape(()) for total in self._sums.values()]).tolist()
-        return {name: value / self._counts[name] for name, value in zip(self._sums, values, strict=True)}
-
-    def clear(self) -> None:
-        self._sums.clear()
-        self._counts.clear()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"sums": self._sums, "counts": self._counts}
-
-    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
-        self._sums = {name: total.to(device) for name, total in state["sums"].items()}
-        self._counts = dict(state["counts"])
 
 
 class Team:
@@ -62,18 +32,20 @@ class Team:
         self._options = options_for(game.recipe, roles)
         self._ratio = lazy_ratio(phases)
         self._total = game.recipe.images
-        self.optimizer = make_optimizer(self.parameters, self._options, self._ratio)
+        self.optimizer = make_optimizer(self.parameters, self._options, self._ratio, game.recipe.trainer.fused)
+        self._steps = Steps(self.optimizer, game.recipe.trainer.fused)
 
     def step(self, images: int, world: World) -> None:
         """One optimiser step, at the schedule's step size, along the gradient of all processes."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self._options, images, self._total) * self._ratio
         world.average(p.grad for p in self.parameters if p.grad is not None)
-        self.optimizer.step()
+        self._steps.step()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the optimiser, its state in the memory layout of the parameters, which fused kernels rely on."""
         self.optimizer.load_state_dict(dict(state))
+        self._steps.forget()
         for parameter, slots in self.optimizer.state.items():
             for name, value in slots.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
@@ -130,7 +102,10 @@ class Trainer:
             roles: Team(game, roles, [phase for phase in self.phases if phase.trains == roles]) for roles in teams
         }
         self._batch: Batch | None = None
+        self._kept: dict[int, dict[str, Tensor]] = {}
         self._learners: tuple[str, ...] | None = None
+        kind, _ = recording_kind(game, device, self.world.size)
+        self.recorder = Recorder(kind, [*self.players.values(), self._parts])
         seed_all(self.recipe.seed)
         self.world.start(self.recipe.seed)
 
@@ -161,53 +136,84 @@ class Trainer:
 
     def iterate(self) -> None:
         """One round through all phases. The first update of a round and each repeat get a fresh batch."""
-        self._batch = None
-        for phase in self.phases:
-            if self.iteration % phase.every:
-                continue
-            for repeat in range(repeats(phase, self.iteration)):
-                if repeat:
-                    self._batch = None
-                self._update(phase)
+        self._batch, self._kept = None, {}
+        due = [phase for phase in self.phases if self.iteration % phase.every == 0]
+        updates = [phase for phase in due for _ in range(repeats(phase, self.iteration))]
+        for number, phase in enumerate(updates):
+            if number and updates[number - 1] is phase:
+                self._batch = None
+            self._update(phase, _kept_for_later(updates[number:]))
+        self.meter.settle()
         self.iteration += 1
 
-    def _update(self, phase: Phase) -> None:
-        self._let_learn(phase.trains)
+    def _update(self, phase: Phase, keeps: tuple[str, ...] = ()) -> None:
+        self._let_learn((*phase.trains, *keeps))
         team = self.teams[phase.trains]
-        team.optimizer.zero_grad(set_to_none=True)
-        weight, draws = phase.every / self.splits, list[Tensor]()
-        for part in range(self.splits):
-            turn = self._turn(phase, part, draws)
-            loss = phase.loss(turn)
-            self.meter.add(f"loss/{phase.name}", loss.detach())
-            (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]
+        watchers = [callback for callback in self.callbacks if callback.watches(self)]
+        turn = None
+        if watchers or not self.recorder.ready(phase):
+            begun = time.perf_counter()
+            turn = self._compute(phase, team, self._draw, keeps)
+            self.recorder.saw(phase, turn.drawn, time.perf_counter() - begun)
+        else:
+            self.recorder.play(
+                phase,
+                team.parameters,
+                self._draw,
+                lambda batch: self._compute(phase, team, lambda: batch),  # type: ignore[arg-type, return-value]
+                self.meter,
+            )
         team.step(self.images, self.world)
         self.world.average(buffer for buffer in self._parts.buffers() if buffer.is_floating_point())
         if phase.after:
             phase.after(self.players)
-        for callback in self.callbacks:
-            callback.on_update(self, phase, turn)
+        if turn:
+            for callback in watchers:
+                callback.on_update(self, phase, turn)
 
-    def _turn(self, phase: Phase, part: int, draws: list[Tensor]) -> Turn:
+    def _compute(self, phase: Phase, team: Team, draw: Callable[[], Batch], keeps: tuple[str, ...] = ()) -> Turn:
+        """Leave the gradients of an update in the team's parameters; returns the last part's turn."""
+        for parameter in team.parameters:
+            parameter.grad = None
+        weight, draws = phase.every / self.splits, list[Tensor]()
+        for part in range(self.splits):
+            taken = self._kept.pop(part, {}) if phase.reuses else {}
+            turn = self._turn(phase, part, draws, draw, keeps, taken)
+            loss = phase.loss(turn)
+            self.meter.add(f"loss/{phase.name}", loss)
+            (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]
+            if turn.kept:
+                self._kept[part] = turn.kept
+        return turn
+
+    def _turn(
+        self,
+        phase: Phase,
+        part: int,
+        draws: list[Tensor],
+        draw: Callable[[], Batch],
+        keeps: tuple[str, ...],
+        taken: Mapping[str, Tensor],
+    ) -> Turn:
         """The turn of one part of this process's share of an update."""
         count = self.world.size * self.splits
         size = self.recipe.batch // count
         share = Share(size, self.world.rank * self.splits + part, count, draws)
 
-        def draw() -> Batch:
-            batch, rows = self._draw(), slice(part * size, (part + 1) * size)
+        def rows() -> Batch:
+            batch, rows = draw(), slice(part * size, (part + 1) * size)
             if self.splits == 1:
                 return batch
             return Batch({name: field[rows] for name, field in batch.fields.items()}, batch.label[rows])
 
-        return Turn(self.players, phase.trains, self._context, draw, size * phase.scale, share)
+        return Turn(self.players, phase.trains, self._context, rows, size * phase.scale, share, keeps, taken)
 
     def _let_learn(self, learners: tuple[str, ...]) -> None:
         """Only the learners' parameters carry gradients."""
         if learners != self._learners:
             for roles, team in self.teams.items():
                 for parameter in team.parameters:
-                    parameter.requires_grad_(roles == learners)
+                    parameter.requires_grad_(not set(learners).isdisjoint(roles))
             self._learners = learners
 
     def _draw(self) -> Batch:
@@ -266,6 +272,7 @@ class Trainer:
             callback.load_state_dict(state["callbacks"].get(full_name(callback), {}))
         self.feed.load_state_dict(state["feed"])
         self.meter.load_state_dict(state["meter"], self.device)
+        self.recorder.forget()
         set_random_state(state["random"])
         self.world.load_state_dict(state.get("world", {}))
 
@@ -273,6 +280,14 @@ class Trainer:
 def repeats(phase: Phase, iteration: int) -> int:
     """How often a phase updates in this iteration."""
     return phase.repeats(iteration) if callable(phase.repeats) else phase.repeats
+
+
+def _kept_for_later(updates: Sequence[Phase]) -> tuple[str, ...]:
+    """The learners of a later update that learns from what the first of these, the next one, generates."""
+    phase, *later = updates
+    if phase in later:
+        return ()
+    return next((one.trains for one in later if one.reuses and one.trains != phase.trains), ())
 
 
 def full_name(callback: Callback) -> str:

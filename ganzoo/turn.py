@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -52,6 +52,7 @@ class Turn:
 
     players: networks by role.  learners: the roles that learn in this phase.
     size: samples to generate, the batch's in multiples of the phase's scale.  device: where they live.
+    keeps: roles whose samples a later turn learns from; `kept` holds them, with their graph.  taken: what it took over.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class Turn:
         draw: Callable[[], Batch],
         size: int,
         share: Share | None = None,
+        keeps: Collection[str] = (),
+        taken: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.players = players
         self.learners = tuple(learners)
@@ -73,7 +76,9 @@ class Turn:
         self._asked = 0
         self._batch: Batch | None = None
         self._label: Tensor | None = None
-        self._fakes: dict[str, Tensor] = {}
+        self._keeps = keeps
+        self.kept: dict[str, Tensor] = {}
+        self._fakes: dict[str, Tensor] = dict(taken or {})
         self._logits: dict[tuple[str, int, int | None], tuple[Tensor, Tensor | None, Tensor]] = {}
 
     @property
@@ -88,10 +93,10 @@ class Turn:
         """(size,) int64: the batch's, repeated in a larger update; zeros if the data are unlabelled."""
         if self._label is None:
             if self._context.spec.classes == 0:
-                self._label = torch.zeros(self.size, dtype=torch.int64, device=self.device)
+                self._label = self._context.no_labels(self.size)
             else:
                 label = self.batch.label
-                self._label = label.repeat(self.size // len(label))
+                self._label = label if len(label) == self.size else label.repeat(self.size // len(label))
         return self._label
 
     @property
@@ -113,18 +118,24 @@ class Turn:
         """Samples by the generator in `role`, made once a turn; detached unless it learns in this phase."""
         if role not in self._fakes:
             source = self._context.roles[role].source
-            self._fakes[role] = self.generate(role, None if source is None else self.field(source))
+            given = None if source is None else self.field(source)
+            if role in self._keeps and role not in self.learners:
+                self.kept[role] = self._make(role, given, self.label, learns=True)
+                self._fakes[role] = self.kept[role].detach()
+            else:
+                self._fakes[role] = self.generate(role, given)
         return self._fakes[role]
 
     def generate(self, role: str, source: Tensor | None = None, label: Tensor | None = None) -> Tensor:
         """Run the generator in `role` on `source`, by default on fresh latents."""
-        player = self.players[role]
-        label = self.label if label is None else label
-        with torch.set_grad_enabled(role in self.learners and torch.is_grad_enabled()):
+        return self._make(role, source, self.label if label is None else label, learns=role in self.learners)
+
+    def _make(self, role: str, source: Tensor | None, label: Tensor, learns: bool) -> Tensor:
+        with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
             if source is None:
                 source = self.latent(role)
             with self._context.autocast():
-                sample: Tensor = player(source, label)
+                sample: Tensor = self.players[role](source, label)
             return sample.float()
 
     def latent(self, role: str = "G") -> Tensor:
@@ -160,7 +171,9 @@ class Turn:
         return self._logits[key][2]
 
     def _label_of(self, sample: Tensor, label: Tensor | None) -> Tensor:
-        return self.label[: len(sample)] if label is None else label
+        if label is not None or len(sample) == self.size:
+            return self.label if label is None else label
+        return self.label[: len(sample)]
 
     def _judge(self, sample: Tensor, role: str, label: Tensor) -> Tensor:
         seen = sample
@@ -207,7 +220,8 @@ class Turn:
 
     def log(self, name: str, value: Tensor) -> None:
         """Keep a scalar for the next row of `metrics.jsonl`, which gets the mean. Never synchronises."""
-        self._context.log(name, value.detach())
+        # a buffer may have changed by the time that it is added up
+        self._context.log(name, value.detach() if value.grad_fn else value.clone())
 
 
 class TurnContext:
@@ -230,3 +244,10 @@ class TurnContext:
         self.autocast = autocast
         self.log = log
         self.world = world or World()
+        self._no_labels: dict[int, Tensor] = {}
+
+    def no_labels(self, n: int) -> Tensor:
+        """(n,) zeros, for players that read none; the same tensor each time."""
+        if n not in self._no_labels:
+            self._no_labels[n] = torch.zeros(n, dtype=torch.int64, device=self.device)
+        return self._no_labels[n]

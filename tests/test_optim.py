@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ganzoo import Phase
-from ganzoo.optim import lazy_ratio, learning_rate, make_optimizer, options_for
+from ganzoo.optim import Steps, lazy_ratio, learning_rate, make_optimizer, options_for
 from ganzoo.recipe import Optimizer
 
 
@@ -76,3 +76,49 @@ def test_a_players_own_table_comes_before_its_family_and_the_common_options(smal
     assert options_for(recipe, ("G_ab",)).lr == 3e-3
     assert options_for(recipe, ("G_ba",)).lr == 2e-3
     assert options_for(recipe, ("D",)).lr == 1e-3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Optimizer(lr=0.1, betas=(0.5, 0.99), weight_decay=0.1),
+        Optimizer("sgd", lr=0.1, momentum=0.9, weight_decay=0.1),
+        Optimizer("sgd", lr=0.1),
+        Optimizer("rmsprop", lr=0.1),
+    ],
+    ids=lambda options: f"{options.name} {options.momentum}",
+)
+def test_gathered_steps_are_the_optimisers_own(options):
+    ours, theirs = ([nn.Parameter(torch.linspace(-1, 1, 6).view(2, 3)), nn.Parameter(torch.ones(4))] for _ in range(2))
+    optimizer, reference = make_optimizer(ours, options), make_optimizer(theirs, options)
+    steps = Steps(optimizer)
+    for number in range(5):
+        for group in (*optimizer.param_groups, *reference.param_groups):
+            group["lr"] = 0.1 / (number + 1)
+        for one, two in zip(ours, theirs, strict=True):
+            one.grad = torch.sin(one.detach() * (number + 1))
+            two.grad = torch.sin(two.detach() * (number + 1))
+        steps.step()
+        reference.step()
+        if number == 2:  # in the middle somebody restores a state
+            optimizer.load_state_dict(optimizer.state_dict())
+            steps.forget()
+    assert all(torch.equal(one, two) for one, two in zip(ours, theirs, strict=True))
+    assert str(optimizer.state_dict()) == str(reference.state_dict())
+
+
+def test_hooks_and_missing_gradients_go_through_the_optimiser():
+    parameters = [nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))]
+    optimizer = make_optimizer(parameters, Optimizer(lr=0.1))
+    steps, seen = Steps(optimizer), []
+    for parameter in parameters:
+        parameter.grad = torch.ones(2)
+    steps.step()
+    handle = optimizer.register_step_post_hook(lambda *_: seen.append("stepped"))
+    steps.step()
+    handle.remove()
+    assert seen == ["stepped"]
+    parameters[1].grad, before = None, parameters[1].detach().clone()
+    steps.step()
+    assert torch.equal(parameters[1], before)
+    assert optimizer.state[parameters[0]]["step"] == 3

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from ..interfaces import Callback
 from ..recipe import Ema
@@ -33,6 +34,9 @@ class MovingAverage(Callback):
                 if name in self._saved:
                     average.load_state_dict(self._saved[name])
                 run.averages[name] = average
+        self._pairs = [(average, run.players[name]) for name, average in run.averages.items()]
+        self._parameters = [self._of_all(nn.Module.parameters, side) for side in (0, 1)]
+        self._buffers = [self._of_all(nn.Module.buffers, side) for side in (0, 1)]
         self._run, self._saved = run, {}
 
     @torch.no_grad()
@@ -42,11 +46,14 @@ class MovingAverage(Callback):
             half_life = min(half_life, self._options.ramp * run.images)
         weight = 1 - 0.5 ** ((run.images - self._images) / max(half_life, 1e-8))
         self._images = run.images
-        for name, average in run.averages.items():
-            player = run.players[name]
-            torch._foreach_lerp_(list(average.parameters()), list(player.parameters()), weight)
-            for kept, current in zip(average.buffers(), player.buffers(), strict=True):
-                kept.copy_(current)
+        averages, current = self._parameters
+        torch._foreach_lerp_(averages, current, weight)
+        averages, current = self._buffers
+        if averages:
+            torch._foreach_copy_(averages, current)
+
+    def _of_all(self, tensors: Callable[[nn.Module], Iterable[Tensor]], side: int) -> list[Tensor]:
+        return [tensor for pair in self._pairs for tensor in tensors(pair[side])]
 
     def state_dict(self) -> dict[str, Any]:
         return {name: average.state_dict() for name, average in self._run.averages.items()}

@@ -51,6 +51,9 @@ class HealthMonitor(Callback):
             known = self._first.get(role)
             self._first[role] = signals.some_weights(player) if known is None else known.to(run.device)
 
+    def watches(self, run: Trainer) -> bool:
+        return self._held_out is not None or run.iteration % self._options.every == 0
+
     @torch.no_grad()
     def on_update(self, run: Trainer, phase: Phase, turn: Turn) -> None:
         if self._held_out:

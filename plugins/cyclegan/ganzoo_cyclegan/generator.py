@@ -76,8 +76,7 @@ class CycleGANGenerator(ganzoo.Generator):
         picture_NCHW = self.layers(source)
         if not self.target.bounded:
             return picture_NCHW
-        middle, half = _middle_and_half(self.target)
-        return middle + half * torch.tanh(picture_NCHW)
+        return self.target.scaled(torch.tanh(picture_NCHW))
 
 
 class ResidualBlock(nn.Module):

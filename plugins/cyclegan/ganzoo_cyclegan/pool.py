@@ -20,8 +20,11 @@ class HistoryPool(nn.Module):
     """Keeps generated samples and hands out old ones in the place of new ones.
 
     capacity: how many are kept; 0 hands out every sample as it comes.
-    Saved in checkpoints as extra state, since the samples' shape is not known before the first.
+    Saved in checkpoints as extra state, since the samples' shape is not known before the first. What it hands out is
+    decided in Python, so it cannot be part of a recorded update.
     """
+
+    capturable = False
 
     def __init__(self, capacity: int) -> None:
         super().__init__()

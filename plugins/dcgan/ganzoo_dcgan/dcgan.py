@@ -73,9 +73,13 @@ class DCGANGenerator(ganzoo.Generator):
         inputs = 2 * latent if conditional else latent
         widths.reverse()
         layers += [nn.ConvTranspose2d(inputs, widths[0], base, bias=not batch_norm), *_norm(widths[0], batch_norm)]
-        layers += [nn.ReLU()]
+        layers += [nn.ReLU(inplace=True)]
         for narrow, wide in pairwise(widths):
-            layers += [_double(narrow, wide, kernel, bias=not batch_norm), *_norm(wide, batch_norm), nn.ReLU()]
+            layers += [
+                _double(narrow, wide, kernel, bias=not batch_norm),
+                *_norm(wide, batch_norm),
+                nn.ReLU(inplace=True),
+            ]
         layers += [_double(widths[-1], target.shape[0], kernel, bias=not batch_norm)]
         self.layers = nn.Sequential(*layers)
         self.layers.apply(initialise)
@@ -90,11 +94,10 @@ class DCGANGenerator(ganzoo.Generator):
         """source: z (N, L); label: (N,) int64, read only if conditional. Returns (N, C, H, W) in the data's range."""
         if self.label_embedding is not None:
             source = torch.cat([source, self.label_embedding(label)], dim=1)
-        picture_NCHW = self.layers(source[:, :, None, None])
+        picture_NCHW = self.layers(source.view(*source.shape, 1, 1))
         if not self.target.bounded:
             return picture_NCHW
-        middle, half = (self.target.high + self.target.low) / 2, (self.target.high - self.target.low) / 2
-        return middle + half * torch.tanh(picture_NCHW)
+        return self.target.scaled(torch.tanh(picture_NCHW))
 
 
 class DCGANDiscriminator(ganzoo.Discriminator):
@@ -121,10 +124,13 @@ class DCGANDiscriminator(ganzoo.Discriminator):
         super().__init__()
         _refuse_unlabelled("discriminator", conditional, classes)
         base, widths = ladder(target, width, max_width)
-        layers: list[nn.Module] = [_halve(target.shape[0], widths[0], kernel, bias=not batch_norm), nn.LeakyReLU(SLOPE)]
+        layers: list[nn.Module] = [
+            _halve(target.shape[0], widths[0], kernel, bias=not batch_norm),
+            nn.LeakyReLU(SLOPE, inplace=True),
+        ]
         for wide, narrow in pairwise(widths):
             layers += [_halve(wide, narrow, kernel, bias=not batch_norm), *_norm(narrow, batch_norm)]
-            layers += [nn.LeakyReLU(SLOPE)]
+            layers += [nn.LeakyReLU(SLOPE, inplace=True)]
         self.features = nn.Sequential(*layers)
         self.logit = nn.Conv2d(widths[-1], 1, base, bias=not batch_norm)
         self.label_embedding = nn.Embedding(classes, widths[-1] * base * base) if conditional else None

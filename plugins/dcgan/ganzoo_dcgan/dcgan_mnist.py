@@ -82,8 +82,7 @@ class KerasGenerator(ganzoo.Generator):
         h = self.paint(h)[..., :-1, :-1]
         if not self.target.bounded:
             return h
-        middle, half = (self.target.high + self.target.low) / 2, (self.target.high - self.target.low) / 2
-        return middle + half * torch.tanh(h)
+        return self.target.scaled(torch.tanh(h))
 
 
 class KerasDiscriminator(ganzoo.Discriminator):

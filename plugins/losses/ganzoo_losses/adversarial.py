@@ -18,15 +18,18 @@ import ganzoo
 class _CrossEntropy(ganzoo.AdversarialLoss):
     """D's half of Goodfellow et al. 2014, shared by the two choices for G."""
 
-    def __init__(self, smoothing: float, n_critic: int, n_generator: int, generator_batch: int) -> None:
-        super().__init__(n_critic, n_generator, generator_batch)
+    def __init__(
+        self, smoothing: float, n_critic: int, n_generator: int, generator_batch: int, reuse_fake: bool
+    ) -> None:
+        super().__init__(n_critic, n_generator, generator_batch, reuse_fake)
         if not 0 <= smoothing < 1:
             raise ValueError(f"smoothing lies in [0, 1), not {smoothing}: 0.1 gives real samples the target 0.9")
         self.smoothing = smoothing
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Cross-entropy with targets 1 - smoothing for real samples and 0 for generated ones."""
-        return (softplus(-real) + self.smoothing * real).mean() + softplus(fake).mean()
+        on_real = softplus(-real) + self.smoothing * real if self.smoothing else softplus(-real)
+        return on_real.mean() + softplus(fake).mean()
 
 
 class Minimax(_CrossEntropy):
@@ -36,13 +39,19 @@ class Minimax(_CrossEntropy):
     smoothing: real samples get the target 1 - smoothing, generated ones keep 0 (one-sided; Salimans et al. 2016,
     arXiv:1606.03498).  n_critic, n_generator: updates of D and of G an iteration.
     generator_batch: samples in an update of G, in multiples of the batch.
+    reuse_fake: G learns from the samples that D has just judged.
     Goodfellow et al. 2014 (arXiv:1406.2661), equation 1 and algorithm 1, whose k is n_critic.
     """
 
     def __init__(
-        self, smoothing: float = 0.0, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1
+        self,
+        smoothing: float = 0.0,
+        n_critic: int = 1,
+        n_generator: int = 1,
+        generator_batch: int = 1,
+        reuse_fake: bool = False,
     ) -> None:
-        super().__init__(smoothing, n_critic, n_generator, generator_batch)
+        super().__init__(smoothing, n_critic, n_generator, generator_batch, reuse_fake)
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
         """E log(1 - σ(D(G(z)))), unbounded below."""
@@ -55,13 +64,19 @@ class NonSaturating(_CrossEntropy):
     smoothing: real samples get the target 1 - smoothing, generated ones keep 0 (one-sided; Salimans et al. 2016,
     arXiv:1606.03498).  n_critic, n_generator: updates of D and of G an iteration.
     generator_batch: samples in an update of G, in multiples of the batch.
+    reuse_fake: G learns from the samples that D has just judged.
     Goodfellow et al. 2014 (arXiv:1406.2661), section 3.
     """
 
     def __init__(
-        self, smoothing: float = 0.0, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1
+        self,
+        smoothing: float = 0.0,
+        n_critic: int = 1,
+        n_generator: int = 1,
+        generator_batch: int = 1,
+        reuse_fake: bool = False,
     ) -> None:
-        super().__init__(smoothing, n_critic, n_generator, generator_batch)
+        super().__init__(smoothing, n_critic, n_generator, generator_batch, reuse_fake)
 
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
         """-E log σ(D(G(z))): the labels are flipped, not smoothed."""
@@ -75,6 +90,7 @@ class LeastSquares(ganzoo.AdversarialLoss):
     other choice, a = -1, b = 1, c = 0, minimises a Pearson χ² divergence.
     n_critic, n_generator: updates of D and of G an iteration.
     generator_batch: samples in an update of G, in multiples of the batch.
+    reuse_fake: G learns from the samples that D has just judged.
     Mao et al. 2017 (arXiv:1611.04076), section 3.
     """
 
@@ -86,8 +102,9 @@ class LeastSquares(ganzoo.AdversarialLoss):
         n_critic: int = 1,
         n_generator: int = 1,
         generator_batch: int = 1,
+        reuse_fake: bool = False,
     ) -> None:
-        super().__init__(n_critic, n_generator, generator_batch)
+        super().__init__(n_critic, n_generator, generator_batch, reuse_fake)
         self.a, self.b, self.c = a, b, c
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -107,13 +124,19 @@ class Wasserstein(ganzoo.AdversarialLoss):
     `gradient-penalty` (Gulrajani et al. 2017, arXiv:1704.00028), or spectral norm.
     n_critic, n_generator: updates of the critic and of G an iteration; both papers use n_critic 5.
     generator_batch: samples in an update of G, in multiples of the batch.
+    reuse_fake: G learns from the samples that D has just judged.
     Arjovsky et al. 2017 (arXiv:1701.07875), algorithm 1.
     """
 
     def __init__(
-        self, clip: float | None = None, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1
+        self,
+        clip: float | None = None,
+        n_critic: int = 1,
+        n_generator: int = 1,
+        generator_batch: int = 1,
+        reuse_fake: bool = False,
     ) -> None:
-        super().__init__(n_critic, n_generator, generator_batch)
+        super().__init__(n_critic, n_generator, generator_batch, reuse_fake)
         if clip is not None and not clip > 0:
             raise ValueError(f"clip is positive, not {clip}: leave it out to clip no weights")
         self.clip = clip
@@ -139,11 +162,14 @@ class Hinge(ganzoo.AdversarialLoss):
 
     n_critic, n_generator: updates of D and of G an iteration.
     generator_batch: samples in an update of G, in multiples of the batch.
+    reuse_fake: G learns from the samples that D has just judged.
     Lim & Ye 2017 (arXiv:1705.02894); Miyato et al. 2018 (arXiv:1802.05957).
     """
 
-    def __init__(self, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1) -> None:
-        super().__init__(n_critic, n_generator, generator_batch)
+    def __init__(
+        self, n_critic: int = 1, n_generator: int = 1, generator_batch: int = 1, reuse_fake: bool = False
+    ) -> None:
+        super().__init__(n_critic, n_generator, generator_batch, reuse_fake)
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))."""

@@ -65,10 +65,10 @@ class MLPGenerator(ganzoo.Generator):
         self.conditional = conditional
         self.label_embedding = nn.Embedding(classes, label_width) if conditional else None
         inputs = latent + label_width if conditional else latent
-        layers: list[nn.Module] = [nn.Linear(inputs, widths[0]), nn.LeakyReLU(slope)]
+        layers: list[nn.Module] = [nn.Linear(inputs, widths[0]), nn.LeakyReLU(slope, inplace=True)]
         for before, after in pairwise(widths):
             norm = [nn.BatchNorm1d(after)] if batch_norm else []
-            layers += [nn.Linear(before, after), *norm, nn.LeakyReLU(slope)]
+            layers += [nn.Linear(before, after), *norm, nn.LeakyReLU(slope, inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], target.size))
 
     def sample_latent(self, n: int, device: torch.device) -> Tensor:
@@ -87,8 +87,7 @@ class MLPGenerator(ganzoo.Generator):
         sample = self.layers(source).unflatten(1, self.target.shape)
         if not self.target.bounded:
             return sample
-        middle, half = (self.target.high + self.target.low) / 2, (self.target.high - self.target.low) / 2
-        return middle + half * torch.tanh(sample)
+        return self.target.scaled(torch.tanh(sample))
 
 
 class MLPDiscriminator(ganzoo.Discriminator):
@@ -116,8 +115,11 @@ class MLPDiscriminator(ganzoo.Discriminator):
         _refuse_unlabelled("discriminator", conditional, classes)
         self.label_embedding = nn.Embedding(classes, label_width) if conditional else None
         layers: list[nn.Module] = []
+        dropped = (
+            nn.Dropout(dropout) if dropout else nn.Identity()
+        )  # a place of its own, so that weights keep their names
         for before, after in pairwise([target.size + label_width if conditional else target.size, *widths]):
-            layers += [nn.Linear(before, after), nn.LeakyReLU(slope), nn.Dropout(dropout)]
+            layers += [nn.Linear(before, after), nn.LeakyReLU(slope, inplace=True), dropped]
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
     def forward(self, sample: Tensor, label: Tensor) -> Tensor:

@@ -95,8 +95,7 @@ class StyleGAN2Generator(ganzoo.Generator):
             x, picture = block(x, picture, style[:, max(2 * level - 1, 0) : 2 * level + 2])
         if not self.target.bounded:
             return picture
-        middle, half = (self.target.high + self.target.low) / 2, (self.target.high - self.target.low) / 2
-        return keep_within(middle + half * picture, self.target.low, self.target.high)
+        return keep_within(self.target.scaled(picture), self.target.low, self.target.high)
 
     def forward(self, source: Tensor, label: Tensor) -> Tensor:
         """source: z (N, Z); label: (N,) int64, read only if conditional. Returns (N, C, H, W) in the data's range."""

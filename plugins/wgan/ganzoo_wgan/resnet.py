@@ -67,8 +67,7 @@ class ResNetGenerator(ganzoo.Generator):
         picture_NCHW = self.picture(relu(self.norm(self.blocks(map_NCHW))))
         if not self.target.bounded:
             return picture_NCHW
-        middle, half = (self.target.high + self.target.low) / 2, (self.target.high - self.target.low) / 2
-        return middle + half * torch.tanh(picture_NCHW)
+        return self.target.scaled(torch.tanh(picture_NCHW))
 
 
 class ResNetDiscriminator(ganzoo.Discriminator):

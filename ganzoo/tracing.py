@@ -1,0 +1,124 @@
+"""The tensor operations of one update, forwards and backwards, as torch traces them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import BuiltinFunctionType, MethodDescriptorType
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from .interfaces import Batch
+
+_SAME_MEMORY = ("aten.alias.default", "aten.detach.default")
+"""Operations that give their argument again, to autograd's ends."""
+
+
+class Trace:
+    """The operations of an update, which making it also makes: the parameters have their gradients then.
+
+    compute: makes the update from the batch.  learning: which parameters got a gradient.
+    dynamic: an operation that gives more or less by what its arguments hold, or None.
+    Raises what the update raises, and `RuntimeError` if it asks for a tensor's value.
+    """
+
+    def __init__(
+        self, parameters: Sequence[nn.Parameter], batch: Batch | None, compute: Callable[[Batch | None], object]
+    ) -> None:
+        from torch.fx.experimental.proxy_tensor import make_fx  # takes a second to import
+
+        names = list(batch.fields) if batch else []
+
+        def gradients(*tensors: Tensor) -> list[Tensor]:
+            compute(Batch(dict(zip(names, tensors[1:], strict=True)), tensors[0]) if tensors else None)
+            return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+        self._inputs = tensors_of(batch)
+        module = make_fx(gradients)(*self._inputs)
+        self.dynamic = next(filter(None, map(_dynamic, module.graph.nodes)), None)
+        self.learning = [parameter.grad is not None for parameter in parameters]
+        self._graph, self._constants = _with_constants_as_arguments(module)
+
+    def same_as(self, other: Trace) -> bool:
+        """True if both do the same with the same memory."""
+        if len(self._constants) != len(other._constants) or self.learning != other.learning:
+            return False
+        alike = all(_same(one, two) for one, two in zip(self._constants, other._constants, strict=True))
+        return alike and str(self._graph) == str(other._graph)
+
+    def operations(self) -> Callable[[Batch | None], Sequence[Tensor]]:
+        """The gradients as a function of the batch, computed by the same operations one by one."""
+        for node in self._graph.nodes:
+            node.target = _quick(node.target)
+        return self._of_batch(fx.GraphModule(nn.Module(), self._graph).forward)
+
+    def compiled(self) -> Callable[[Batch | None], Sequence[Tensor]]:
+        """The gradients as a function of the batch, by torch's compiler. Takes seconds to minutes."""
+        import torch._inductor
+
+        # random numbers as torch draws them, so that compiled training is ordinary training to rounding
+        options = {"fallback_random": True}
+        with torch.no_grad():
+            module, example = fx.GraphModule(nn.Module(), self._graph), [*self._constants, *self._inputs]
+            return self._of_batch(torch._inductor.compile(module, example, options=options))
+
+    def _of_batch(self, function: Callable[..., Sequence[Tensor]]) -> Callable[[Batch | None], Sequence[Tensor]]:
+        constants = self._constants
+        self._inputs = []
+        return lambda batch: function(*constants, *tensors_of(batch))
+
+
+def _with_constants_as_arguments(module: fx.GraphModule) -> tuple[fx.Graph, list[Any]]:
+    """The graph as a function of all memory that it uses, without what does nothing; and that memory."""
+    graph, constants, arguments = module.graph, list[Any](), dict[str, fx.Node]()
+    first = next(iter(graph.nodes))
+    for node in list(graph.nodes):
+        if node.op == "get_attr":
+            if node.target not in arguments:
+                with graph.inserting_before(first):
+                    arguments[node.target] = graph.placeholder(node.target)
+                constants.append(getattr(module, node.target))
+            node.replace_all_uses_with(arguments[node.target])
+            graph.erase_node(node)
+        elif str(node.target) in _SAME_MEMORY:
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+    for node in reversed(graph.nodes):
+        if "_record_function" in str(node.target):  # marks for the profiler
+            graph.erase_node(node)
+    return graph, constants
+
+
+def _dynamic(node: fx.Node) -> str | None:
+    if torch.Tag.dynamic_output_shape not in getattr(node.target, "tags", ()):
+        return None
+    masks = [
+        one.meta["val"].dtype in (torch.bool, torch.uint8) for one in node.all_input_nodes[1:] if "val" in one.meta
+    ]
+    if node.target == torch.ops.aten.index.Tensor and not any(masks):
+        return None  # by numbers: as many values as there are numbers
+    return str(node.target)
+
+
+def _quick(target: Any) -> Any:
+    """torch's own binding of an operation, which takes a fraction of the time to call; the operation if it has none."""
+    if isinstance(target, torch._ops.OpOverload) and target.namespace == "aten":
+        name = target._schema.name.removeprefix("aten::")
+        for place in (torch, torch._C._nn, torch.Tensor):
+            found = getattr(place, name, None)
+            if isinstance(found, BuiltinFunctionType | MethodDescriptorType):
+                return found
+    return target
+
+
+def _same(one: Any, two: Any) -> bool:
+    if not isinstance(one, Tensor) or not isinstance(two, Tensor):
+        return bool(one == two)
+    # memory that outlives an update is the same; what a part makes anew each time has to hold the same
+    return one.data_ptr() == two.data_ptr() or (one.shape == two.shape and torch.equal(one, two))
+
+
+def tensors_of(batch: Batch | None) -> list[Tensor]:
+    """Label and fields."""
+    return [batch.label, *batch.fields.values()] if batch else []

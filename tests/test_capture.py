@@ -1,0 +1,256 @@
+"""Recorded updates are the updates that they were recorded from."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+import ganzoo
+from ganzoo import capture
+from ganzoo.capture import Recorder, recording_kind
+from ganzoo.check import check
+from ganzoo.data import make_feed
+from ganzoo.plan import Request, resolve
+from ganzoo.registry import registry
+from ganzoo.trainer import Trainer
+
+
+@pytest.fixture(autouse=True)
+def _any_length(monkeypatch):
+    monkeypatch.setattr(capture, "_SHORT_SECONDS", 1e9)
+    monkeypatch.setattr(capture, "_WARM_UP", dict.fromkeys(capture._WARM_UP, 3))
+
+
+CPU = torch.device("cpu")
+
+
+def trainer_of(name: str, settings: list[str], kind=None, **request) -> Trainer:
+    recipe = resolve(name, Request(set=settings, batch=8, **request), registry())
+    game = check(recipe, registry())
+    feed = make_feed(game.dataset.load(), game.spec, recipe.batch, recipe.seed, CPU)
+    trainer = Trainer(game, feed, CPU)
+    trainer.recorder = Recorder(kind, [*trainer.players.values(), trainer._parts])
+    return trainer
+
+
+def state(trainer: Trainer) -> dict[str, torch.Tensor]:
+    tensors = {f"{n}.{k}": v for n, p in trainer.players.items() for k, v in p.state_dict().items()}
+    tensors |= {f"parts.{k}": v for k, v in trainer._parts.state_dict().items() if isinstance(v, torch.Tensor)}
+    return {name: value.clone() for name, value in tensors.items()}
+
+
+SMALL = ["data.limit=64"]
+NARROW = ["generator.width=4", "discriminator.width=4", *SMALL]
+GAMES = {
+    "gaussian": ("gaussian", [], {}),
+    "batch norm": ("dcgan", NARROW, {}),
+    "augmented": ("dcgan", NARROW, {"augment": ["ada", "diffaugment"], "penalty": ["lecam"]}),
+    "penalised": ("mlp", ["generator.widths=[8,8]", "discriminator.widths=[8,8]", *SMALL], {"penalty": ["r1", "r2"]}),
+    "double backward": ("wgan-gp-ring", [], {}),
+    "spectral norm": ("sngan-mini", NARROW, {}),
+    "styles": (
+        "stylegan2-mini",
+        ["generator.latent=8", "generator.style=8", "generator.channel_max=8", "discriminator.channel_max=8",
+         "penalty.r1.every=2", "penalty.path-length.every=2", "generator.mapping_layers=1", *SMALL],
+        {"augment": ["ada"]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_a_recorded_update_is_the_update_bit_for_bit(game):
+    name, settings, request = GAMES[game]
+    ordinary, recorded = (trainer_of(name, settings, kind, **request) for kind in (None, "operations"))
+    torch.manual_seed(0)
+    for _ in range(10):
+        ordinary.iterate()
+    torch.manual_seed(0)
+    for _ in range(10):
+        recorded.iterate()
+    assert set(recorded.recorder.recordings) == {phase.name for phase in recorded.phases}
+    expected, found = state(ordinary), state(recorded)
+    assert not [key for key in expected if not torch.equal(expected[key], found[key])]
+    assert ordinary.values() == recorded.values()
+    assert ordinary.images == recorded.images
+
+
+class _Plain(ganzoo.AdversarialLoss):
+    def discriminator(self, real, fake):
+        return (fake - real).mean()
+
+    def generator(self, fake, real):
+        return -fake.mean()
+
+
+class _Counting(_Plain):
+    """Counts in Python, so that no two updates are the same."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def discriminator(self, real, fake):
+        self.calls += 1
+        return (fake - real).mean() * self.calls
+
+
+class _Reading(_Plain):
+    """Reads a value on the host, after changing a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(()))
+
+    def discriminator(self, real, fake):
+        self.seen += 1
+        return (fake - real).mean() if real.mean().item() > -1e9 else fake.mean()
+
+
+class _Masking(_Plain):
+    """Takes as many values as there are above 0."""
+
+    def discriminator(self, real, fake):
+        return (fake - real).mean() + real[real > -1e9].view(-1).mean()
+
+
+def with_loss(loss: ganzoo.Loss, kind) -> Trainer:
+    recipe = resolve("gaussian", Request(batch=8), registry())
+    game = check(recipe, registry())
+    game.loss = loss
+    trainer = Trainer(game, make_feed(game.dataset.load(), game.spec, 8, 0, CPU), CPU)
+    trainer.recorder = Recorder(kind, [*trainer.players.values(), trainer._parts])
+    return trainer
+
+
+@pytest.mark.parametrize(
+    ("loss", "why"),
+    [
+        (_Counting, "it does not do the same in each update"),
+        (_Reading, "value out of a tracing tensor"),
+        (_Masking, "the size of what aten.index.Tensor gives depends on values"),
+    ],
+)
+def test_what_cannot_be_recorded_goes_on_bit_for_bit_and_says_why(loss, why):
+    ordinary, recorded = with_loss(loss(), None), with_loss(loss(), "operations")
+    for trainer in (ordinary, recorded):
+        torch.manual_seed(0)
+        for _ in range(10):
+            trainer.iterate()
+    assert why in recorded.recorder.refused["D"]
+    assert set(recorded.recorder.recordings) == {"G"}
+    expected, found = state(ordinary), state(recorded)
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert ordinary.values() == recorded.values()
+
+
+def test_parts_that_say_so_are_not_recorded():
+    trainer = with_loss(_Plain(), None)
+    assert recording_kind(trainer.game, CPU) == ("operations", "operations of short updates")
+    trainer.game.loss.pool = nn.Identity()
+    trainer.game.loss.pool.capturable = False
+    name = trainer.game.recipe.loss.name
+    assert recording_kind(trainer.game, CPU) == (None, f"no, because Identity in loss {name} decides in Python")
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (["trainer.graphs=false"], "they are switched off"),
+        (["trainer.micro_batch=2", "discriminator.inputs=raw"], "the batch is computed in parts"),
+        (["loss.reuse_fake=true"], "a phase learns from the samples of another"),
+    ],
+)
+def test_settings_that_keep_updates_from_being_recorded(settings, why):
+    assert recording_kind(trainer_of("gaussian", settings).game, CPU) == (None, f"no, because {why}")
+
+
+def test_a_resumed_run_is_the_same_run_whether_recorded_or_not():
+    whole, first, second = (trainer_of("gaussian", [], "operations") for _ in range(3))
+    torch.manual_seed(0)
+    for _ in range(20):
+        whole.iterate()
+    torch.manual_seed(0)
+    for _ in range(11):
+        first.iterate()
+    second.load_state_dict(first.state_dict())
+    for _ in range(9):
+        second.iterate()
+    expected, found = state(whole), state(second)
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert whole.values() == second.values()
+
+
+def test_going_back_in_the_same_trainer_records_anew():
+    trainer = trainer_of("gaussian", [], "operations")
+    torch.manual_seed(0)
+    kept = copy.deepcopy(trainer.state_dict())
+    for _ in range(8):
+        trainer.iterate()
+    expected, means = state(trainer), trainer.values()
+    trainer.load_state_dict(kept)
+    assert not trainer.recorder.recordings
+    for _ in range(8):
+        trainer.iterate()
+    assert trainer.recorder.recordings and trainer.values() == means
+    found = state(trainer)
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_updates_that_somebody_watches_are_made_step_by_step():
+    trainer, seen = trainer_of("gaussian", [], "operations"), []
+
+    class Seldom(ganzoo.Callback):
+        def watches(self, run):
+            return run.iteration % 4 == 0
+
+        def on_update(self, run, phase, turn):
+            seen.append((run.iteration, phase.name, len(turn.judgements)))
+
+    trainer.callbacks.append(Seldom())
+    for _ in range(9):
+        trainer.iterate()
+    assert [(iteration, name) for iteration, name, _ in seen] == [(i, name) for i in (0, 4, 8) for name in "DG"]
+    assert all(judged for *_, judged in seen)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch's compiler needs a C++ compiler")
+def test_a_compiled_gradient_penalty_is_the_eager_one_to_rounding():
+    """Double backward inside one compiled function, in one whole update."""
+    gradients = {}
+    for kind in (None, "compiled"):
+        trainer = trainer_of("wgan-gp-ring", ["generator.widths=[16,16]", "discriminator.widths=[16,16]"], kind)
+        torch.manual_seed(0)
+        trainer.iterate()  # n_critic updates of D: warmed up, traced, compiled
+        for _ in range(2):
+            trainer.iterate()
+        assert kind is None or "D" in trainer.recorder.recordings, trainer.recorder.refused
+        gradients[kind] = [p.grad.clone() for p in trainer.players["D"].parameters()]
+        values = trainer.values()
+        gradients[kind].append(torch.tensor(values["penalty/gradient"]))
+    for eager, compiled in zip(gradients[None], gradients["compiled"], strict=True):
+        assert (eager - compiled).norm() <= 1e-5 * eager.norm()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("game", GAMES)
+def test_cuda_graphs_are_the_eager_updates(game):
+    name, settings, request = GAMES[game]
+    cuda = torch.device("cuda")
+    states = []
+    for kind in (None, "graph"):
+        recipe = resolve(name, Request(set=settings, batch=8, **request), registry())
+        built = check(recipe, registry())
+        trainer = Trainer(built, make_feed(built.dataset.load(), built.spec, 8, 0, cuda), cuda)
+        trainer.recorder = Recorder(kind, [*trainer.players.values(), trainer._parts])
+        torch.manual_seed(0)
+        for _ in range(12):
+            trainer.iterate()
+        assert kind is None or set(trainer.recorder.recordings) == {phase.name for phase in trainer.phases}
+        states.append(state(trainer))
+    for key, eager in states[0].items():
+        torch.testing.assert_close(states[1][key], eager, rtol=1e-3, atol=1e-4)
