@@ -9,11 +9,14 @@ and schedules stay beside it. What cannot be recorded goes on as it is.
 from __future__ import annotations
 
 import logging
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -95,16 +98,21 @@ class Recorder:
         self._traces: dict[str, Trace] = {}
         self._logged: dict[str, Counter[str]] = {}
         self._pool: Any = None
+        self._unproven: set[str] = set()
 
     def saw(self, phase: Phase, batch: Batch | None, seconds: float) -> None:
         """An ordinary update was made, with this batch if it asked for one."""
         name = phase.name
         self._seen[name] += 1
-        self._asks[name] = batch is not None
+        asks = batch is not None
+        if self._asks.setdefault(name, asks) != asks and name not in self.refused:
+            self._refuse(phase, "it asks for real samples in some updates only")
         self._fastest[name] = min(seconds, self._fastest.get(name, seconds))
 
     def ready(self, phase: Phase) -> bool:
         """True if the phase is to be played, or recorded."""
+        if phase.name in self.recordings:
+            return True
         if self.kind is None or phase.name in self.refused or self._seen[phase.name] < _WARM_UP[self.kind]:
             return False
         return self.kind != "operations" or self._fastest[phase.name] < _SHORT_SECONDS
@@ -122,71 +130,142 @@ class Recorder:
         draw: the batch, asked only if the phase asks for one.  meter: what `compute` logs to.
         """
         meter.settle()
-        batch = draw() if self._asks[phase.name] else None
-        recording = self.recordings.get(phase.name)
-        if recording:
+        name = phase.name
+        batch = draw() if self._asks[name] else None
+        recording = self.recordings.get(name)
+        if recording is None:
+            self._trace(phase, parameters, batch, compute, meter)
+        elif name in self._unproven:
+            self._unproven.discard(name)
+            self._prove(phase, recording, parameters, batch, compute, meter)
+        else:
             recording.play(batch)
-            meter.counts.update(self._logged[phase.name])
-            return
-        before = meter.counts.copy()
+            meter.counts.update(self._logged[name])
+
+    def _trace(
+        self, phase: Phase, parameters: Sequence[nn.Parameter], batch: Batch | None, compute: Compute, meter: Meter
+    ) -> None:
+        """Make the update, and a trace of it beside; the second trace in a row becomes a recording."""
 
         def logged(batch: Batch | None) -> None:
             compute(batch)
             meter.settle()
 
+        before, held, chance = meter.counts.copy(), self._buffers(), _chance()
+        why, trace = "", None
         try:
-            with self._undone_by_errors(meter):
-                found = Trace(parameters, batch, logged)
+            with self._undone(meter):
+                trace = Trace(parameters, batch, logged)
+                self._logged[phase.name] = meter.counts - before
+                if any(one is not two for one, two in zip(held, self._buffers(), strict=True)):
+                    why = "it replaces a buffer instead of changing it in place"
+                elif chance != _chance():
+                    why = "it draws random numbers in Python"
         except Exception as error:  # a part may do anything that cannot be traced
-            self._refuse(phase, (str(error).strip().splitlines() or [type(error).__name__])[0])
-            compute(batch)
-            return
-        self._logged[phase.name] = meter.counts - before
+            why = _first_line(error)
+        logged(batch)
         first = self._traces.pop(phase.name, None)
-        if first is None:
-            self._traces[phase.name] = found
-        elif found.dynamic:
-            self._refuse(phase, f"the size of what {found.dynamic} gives depends on values")
-        elif not found.same_as(first):
+        if trace is None or why:
+            self._refuse(phase, why)
+        elif trace.dynamic or (self.kind == "graph" and trace.crosses_devices):
+            self._refuse(phase, trace.dynamic or "it copies values between devices")
+        elif first is None:
+            self._traces[phase.name] = trace
+        elif not trace.same_as(first):
             self._refuse(phase, "it does not do the same in each update")
         else:
-            self._record(phase, parameters, batch, logged, found)
-            meter.counts = before + self._logged[phase.name]  # capturing logs without computing
+            self._record(phase, parameters, batch, logged, trace, meter)
 
     def _record(
-        self, phase: Phase, parameters: Sequence[nn.Parameter], batch: Batch | None, compute: Compute, trace: Trace
+        self,
+        phase: Phase,
+        parameters: Sequence[nn.Parameter],
+        batch: Batch | None,
+        compute: Compute,
+        trace: Trace,
+        meter: Meter,
     ) -> None:
+        """Turn the trace of an update that was made into a recording."""
         try:
             if self.kind == "graph":
                 self._pool = self._pool or torch.cuda.graph_pool_handle()
-                self.recordings[phase.name] = _Graph(parameters, batch, compute, self._pool)
+                with self._undone(meter):  # capturing logs without computing
+                    self.recordings[phase.name] = _Graph(parameters, batch, compute, self._pool)
             else:
                 self.recordings[phase.name] = _Function(parameters, trace, self.kind == "compiled")
+            self._unproven.add(phase.name)
         except Exception as error:  # compilers and drivers may refuse what they like
-            self._refuse(phase, (str(error).strip().splitlines() or [type(error).__name__])[0])
+            self._refuse(phase, _first_line(error))
+            if self.kind == "graph":  # torch's state after a capture that failed is not to be trusted
+                self.forget()
+                self.kind = None
+
+    def _prove(
+        self,
+        phase: Phase,
+        recording: Recording,
+        parameters: Sequence[nn.Parameter],
+        batch: Batch | None,
+        compute: Compute,
+        meter: Meter,
+    ) -> None:
+        """Make an update both ways and keep the ordinary one; the recording too, if it did the same.
+
+        Operations have to give the same bit for bit, the others the same gradients to rounding.
+        """
+        why, played = "played alone, it does not give the same", list[Tensor | None]()
+        try:
+            with self._undone(meter):
+                recording.play(batch)
+                played = [one if one is None else one.clone() for one in self._outcome(parameters, meter)]
+        except Exception as error:
+            why = _first_line(error)
+        compute(batch)
+        meter.settle()
+        made = self._outcome(parameters, meter)
+        same = _equal if self.kind == "operations" else _close
+        if len(played) != len(made) or not same(played, made):
+            del self.recordings[phase.name]
+            self._refuse(phase, why)
+
+    def _outcome(self, parameters: Sequence[nn.Parameter], meter: Meter) -> list[Tensor | None]:
+        gradients = [parameter.grad for parameter in parameters]
+        if self.kind != "operations":
+            return gradients
+        return [*gradients, *self._buffers(), *meter.sums, torch.get_rng_state()]
+
+    def _buffers(self) -> list[Tensor]:
+        return [buffer for module in self._modules for buffer in module.buffers()]
+
+    @contextmanager
+    def _undone(self, meter: Meter) -> Iterator[None]:
+        """What happens within leaves no trace in buffers, random numbers and what was logged."""
+        places = [
+            (module._buffers, name) for top in self._modules for module in top.modules() for name in module._buffers
+        ]
+        held = [(owner, name, owner[name]) for owner, name in places]
+        contents = [(one, one.clone()) for one in (*self._buffers(), *meter.sums)]
+        chance, counts = random_state(), meter.counts.copy()
+        try:
+            yield
+        finally:
+            for owner, name, buffer in held:
+                owner[name] = buffer
+            with torch.no_grad():
+                for tensor, kept in contents:
+                    tensor.copy_(kept)
+            set_random_state(chance)
+            meter.drop()
+            meter.counts = counts
 
     def _refuse(self, phase: Phase, why: str) -> None:
         self.refused[phase.name] = why
+        self._traces.pop(phase.name, None)
         log.info("phase %s is not recorded: %s", phase.name, why)
-
-    @contextmanager
-    def _undone_by_errors(self, meter: Meter) -> Iterator[None]:
-        """An update that breaks off leaves no trace in buffers, random numbers and what was logged."""
-        buffers = [(buffer, buffer.clone()) for module in self._modules for buffer in module.buffers()]
-        random, counts = random_state(), meter.counts.copy()
-        try:
-            yield
-        except Exception:
-            for buffer, kept in buffers:
-                buffer.copy_(kept)
-            set_random_state(random)
-            meter.drop()
-            meter.counts = counts
-            raise
 
     def forget(self) -> None:
         """Record anew: what the recordings write to is no longer in use."""
-        for kept in (self.recordings, self._traces, self._seen):
+        for kept in (self.recordings, self._traces, self._seen, self._unproven):
             kept.clear()
 
 
@@ -194,14 +273,18 @@ class _Function:
     """The operations of an update as a function of the batch."""
 
     def __init__(self, parameters: Sequence[nn.Parameter], trace: Trace, compiled: bool) -> None:
-        self._parameters, self._learning = parameters, trace.learning
+        self._learning, self._compiled = list(zip(parameters, trace.learning, strict=True)), compiled
         self._function = trace.compiled() if compiled else trace.operations()
 
     @torch.no_grad()
     def play(self, batch: Batch | None) -> None:
         gradients = iter(self._function(batch))
-        for parameter, learning in zip(self._parameters, self._learning, strict=True):
-            parameter.grad = _like(next(gradients), parameter) if learning else None
+        for parameter, learning in self._learning:
+            if learning:
+                gradient = next(gradients)
+                parameter.grad = _like(gradient, parameter) if self._compiled else gradient
+            else:
+                parameter.grad = None
 
 
 class _Graph:
@@ -211,10 +294,13 @@ class _Graph:
         self._parameters, self._batch = parameters, batch and _copied(batch)
         self._graph = torch.cuda.CUDAGraph()
         gradients = [parameter.grad for parameter in parameters]  # of the update just made, whose step is to come
-        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
-            compute(self._batch)
-        self._gradients = [parameter.grad for parameter in parameters]
-        _give(parameters, gradients)
+        try:
+            stream = _capture_stream(parameters[0].device)
+            with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+                compute(self._batch)
+            self._gradients = [parameter.grad for parameter in parameters]
+        finally:
+            _give(parameters, gradients)
 
     def play(self, batch: Batch | None) -> None:
         if batch is not None and self._batch is not None:
@@ -222,6 +308,35 @@ class _Graph:
                 mine.copy_(given)
         self._graph.replay()
         _give(self._parameters, self._gradients)
+
+
+@cache
+def _capture_stream(device: torch.device) -> torch.cuda.Stream:
+    """Captures that share memory share a stream. torch's own is on the current device, which may be another one."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def _equal(played: Sequence[Tensor | None], made: Sequence[Tensor | None]) -> bool:
+    pairs = zip(played, made, strict=True)
+    return all(one is two if one is None or two is None else torch.equal(one, two) for one, two in pairs)
+
+
+def _close(played: Sequence[Tensor | None], made: Sequence[Tensor | None]) -> bool:
+    """True if all values together differ by a hundredth at most, as no rounding does that leaves a run the same."""
+    pairs = [(one, two) for one, two in zip(played, made, strict=True) if one is not None and two is not None]
+    apart = sum(float((one.float() - two.float()).square().sum()) for one, two in pairs)
+    size = sum(float(two.float().square().sum()) for _, two in pairs)
+    return apart <= 1e-4 * size
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _chance() -> tuple[Any, ...]:
+    """The states of Python's and NumPy's global generators."""
+    name, keys, *rest = np.random.get_state()
+    return random.getstate(), name, np.asarray(keys).tobytes(), *rest
 
 
 def _copied(batch: Batch) -> Batch:

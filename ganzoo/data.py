@@ -112,11 +112,13 @@ class DrawnFeed(Feed):
     def __init__(self, drawn: Drawn, batch: int, seed: int, device: torch.device, rows: slice = _ALL) -> None:
         self._draw, self._batch, self._device, self._rows = drawn.draw, batch, device, rows
         self._generator = torch.Generator().manual_seed(seed)
+        self._unlabelled = _labels(None, batch)[rows].to(device)
 
     def next(self) -> Batch:
         fields, labels = self._draw(self._batch, self._generator)
         on_device = {name: _sent(tensor[self._rows], self._device) for name, tensor in fields.items()}
-        return Batch(on_device, _sent(_labels(labels, self._batch)[self._rows], self._device))
+        label = self._unlabelled if labels is None else _sent(labels.to(torch.int64)[self._rows], self._device)
+        return Batch(on_device, label)
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self._generator.get_state()}

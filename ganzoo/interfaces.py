@@ -316,13 +316,13 @@ class Callback:
     """True if it changes players or the course of training: then each of several processes has one, not the first
     alone. Such a callback acts alike in all."""
 
-    def watches(self, run: Any) -> bool:
-        """True if `on_update` wants to see the update that comes next.
+    def watches(self, run: Any, phase: Phase) -> bool:
+        """True if `on_update` wants to see the update of this phase that comes next; by default all.
 
         Updates that somebody watches are made step by step; all others may be played from a recording, which has no
-        turn to show. By default a callback with an `on_update` watches all.
+        turn to show.
         """
-        return type(self).on_update is not Callback.on_update
+        return True
 
     def on_start(self, run: Any) -> None:
         """Training is about to begin, or to go on after a resume (state is already restored)."""

@@ -24,6 +24,11 @@ class Meter:
         self._new[name] = value.detach() if value.dim() == 0 else value.detach().reshape(())
         self.counts[name] += 1
 
+    @property
+    def sums(self) -> list[Tensor]:
+        """The sums' own memory."""
+        return list(self._sums.values())
+
     def drop(self) -> None:
         """Forget what was added since the last `settle`; its counts are the caller's."""
         self._new.clear()

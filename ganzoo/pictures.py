@@ -103,7 +103,8 @@ def _histogram(figure: Figure, samples: Tensor, real: Tensor | None, dataset: An
     low, high = window.quantile(0.0005).item(), window.quantile(0.9995).item()
     margin = 0.1 * (high - low) + 1e-3
     low, high = low - margin, high + margin
-    axes.hist(samples.flatten().numpy(), bins=80, range=(low, high), density=True, color="C0", alpha=0.6, label="G(z)")
+    axes.hist(samples.flatten().numpy(), bins=80, range=(low, high), density=True, histtype="stepfilled", color="C0",
+              alpha=0.6, label="G(z)")  # fmt: skip
     if isinstance(dataset, Density):
         x = torch.linspace(low, high, 400)[:, None]
         axes.plot(x.flatten().numpy(), dataset.density(x).numpy(), color="k", lw=1.5, label="true density")

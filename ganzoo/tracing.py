@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from .interfaces import Batch
 
@@ -15,11 +17,36 @@ _SAME_MEMORY = ("aten.alias.default", "aten.detach.default")
 """Operations that give their argument again, to autograd's ends."""
 
 
+_READING = {
+    getattr(Tensor, name)
+    for name in ("item", "tolist", "numpy", "__array__", "__bool__", "__int__", "__float__", "__index__", "__complex__")
+}
+
+
+class _NoReading(TorchFunctionMode):
+    """Refuses what gives Python a tensor's value, of buffers and parameters too, which `make_fx` lets read."""
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        if function in _READING:
+            raise RuntimeError("it reads a tensor's value")
+        return function(*arguments, **(options or {}))
+
+
+class _NoDispatchedReading(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The same where torch itself reads a value, as a size or an index."""
+
+    def __torch_dispatch__(self, operation: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        if torch.Tag.data_dependent_output in operation.tags:
+            raise RuntimeError("it reads a tensor's value")
+        return operation(*arguments, **(options or {}))
+
+
 class Trace:
     """The operations of an update, which making it also makes: the parameters have their gradients then.
 
     compute: makes the update from the batch.  learning: which parameters got a gradient.
-    dynamic: an operation that gives more or less by what its arguments hold, or None.
+    dynamic: that an operation gives more or less by what its arguments hold, in words, or None.
+    crosses_devices: true if values are copied from one device to another.
     Raises what the update raises, and `RuntimeError` if it asks for a tensor's value.
     """
 
@@ -31,12 +58,14 @@ class Trace:
         names = list(batch.fields) if batch else []
 
         def gradients(*tensors: Tensor) -> list[Tensor]:
-            compute(Batch(dict(zip(names, tensors[1:], strict=True)), tensors[0]) if tensors else None)
+            with _NoDispatchedReading(), _NoReading():  # type: ignore[no-untyped-call]
+                compute(Batch(dict(zip(names, tensors[1:], strict=True)), tensors[0]) if tensors else None)
             return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
         self._inputs = tensors_of(batch)
         module = make_fx(gradients)(*self._inputs)
         self.dynamic = next(filter(None, map(_dynamic, module.graph.nodes)), None)
+        self.crosses_devices = any(map(_crossing, module.graph.nodes))
         self.learning = [parameter.grad is not None for parameter in parameters]
         self._graph, self._constants = _with_constants_as_arguments(module)
 
@@ -98,13 +127,22 @@ def _dynamic(node: fx.Node) -> str | None:
     ]
     if node.target == torch.ops.aten.index.Tensor and not any(masks):
         return None  # by numbers: as many values as there are numbers
-    return str(node.target)
+    return f"the size of what {node.target} gives depends on values"
+
+
+def _crossing(node: fx.Node) -> bool:
+    if node.target not in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
+        return False
+    seen = [one.meta["val"].device for one in (*node.all_input_nodes, node) if "val" in one.meta]
+    return len(set(seen)) > 1
 
 
 def _quick(target: Any) -> Any:
     """torch's own binding of an operation, which takes a fraction of the time to call; the operation if it has none."""
     if isinstance(target, torch._ops.OpOverload) and target.namespace == "aten":
         name = target._schema.name.removeprefix("aten::")
+        if any(one.name == "reduction" or "Optional[Tensor]]" in str(one.type) for one in target._schema.arguments):
+            return target  # torch's bindings know neither "mean" as a default nor lists with gaps
         for place in (torch, torch._C._nn, torch.Tensor):
             found = getattr(place, name, None)
             if isinstance(found, BuiltinFunctionType | MethodDescriptorType):

@@ -104,6 +104,7 @@ class Trainer:
         self._batch: Batch | None = None
         self._kept: dict[int, dict[str, Tensor]] = {}
         self._learners: tuple[str, ...] | None = None
+        self._watching: list[Callback] = []
         kind, _ = recording_kind(game, device, self.world.size)
         self.recorder = Recorder(kind, [*self.players.values(), self._parts])
         seed_all(self.recipe.seed)
@@ -139,6 +140,7 @@ class Trainer:
         self._batch, self._kept = None, {}
         due = [phase for phase in self.phases if self.iteration % phase.every == 0]
         updates = [phase for phase in due for _ in range(repeats(phase, self.iteration))]
+        self._watching = [one for one in self.callbacks if type(one).on_update is not Callback.on_update]
         for number, phase in enumerate(updates):
             if number and updates[number - 1] is phase:
                 self._batch = None
@@ -149,7 +151,7 @@ class Trainer:
     def _update(self, phase: Phase, keeps: tuple[str, ...] = ()) -> None:
         self._let_learn((*phase.trains, *keeps))
         team = self.teams[phase.trains]
-        watchers = [callback for callback in self.callbacks if callback.watches(self)]
+        watchers = [callback for callback in self._watching if callback.watches(self, phase)]
         turn = None
         if watchers or not self.recorder.ready(phase):
             begun = time.perf_counter()
@@ -160,7 +162,7 @@ class Trainer:
                 phase,
                 team.parameters,
                 self._draw,
-                lambda batch: self._compute(phase, team, lambda: batch),  # type: ignore[arg-type, return-value]
+                lambda batch: self._compute(phase, team, self._draw if batch is None else lambda: batch),
                 self.meter,
             )
         team.step(self.images, self.world)

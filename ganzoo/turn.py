@@ -220,8 +220,8 @@ class Turn:
 
     def log(self, name: str, value: Tensor) -> None:
         """Keep a scalar for the next row of `metrics.jsonl`, which gets the mean. Never synchronises."""
-        # a buffer may have changed by the time that it is added up
-        self._context.log(name, value.detach() if value.grad_fn else value.clone())
+        # buffers and parameters may have changed by the time that it is added up
+        self._context.log(name, value.detach() if value.grad_fn and value._base is None else value.clone())
 
 
 class TurnContext:

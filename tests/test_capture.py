@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import random
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 import ganzoo
-from ganzoo import capture
+from ganzoo import capture, tracing
 from ganzoo.capture import Recorder, recording_kind
 from ganzoo.check import check
 from ganzoo.data import make_feed
@@ -110,6 +112,63 @@ class _Reading(_Plain):
         return (fake - real).mean() if real.mean().item() > -1e9 else fake.mean()
 
 
+class _Deciding(_Plain):
+    """Decides by a buffer, which stays the same for a while."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("step", torch.zeros(()))
+
+    def discriminator(self, real, fake):
+        self.step += 1
+        return (fake - real).mean() * (1.0 if self.step.tolist() < 8 else 0.1)
+
+
+class _Replacing(_Plain):
+    """Puts another buffer in the place of the old one."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("p", torch.zeros(()))
+
+    def discriminator(self, real, fake):
+        self.p = (self.p + 0.1).clamp(0, 1)
+        return (fake - real).mean() * self.p
+
+
+class _Tossing(_Plain):
+    """Tosses a coin in Python, which mostly falls on one side."""
+
+    def discriminator(self, real, fake):
+        return (fake - real).mean() * (1.0 if random.random() < 0.9 else 0.5)
+
+
+class _Seldom(_Plain):
+    """Asks for real samples in some updates only."""
+
+    def __init__(self):
+        super().__init__(n_critic=3)
+
+    def phases(self):
+        d, g = super().phases()
+        self.g_updates = 0
+        return d, replace(g, loss=self._sometimes)
+
+    def _sometimes(self, turn):
+        self.g_updates += 1
+        with_real = turn.logits(turn.real).mean() if self.g_updates % 2 else 0
+        return self._generator_phase(turn) + with_real
+
+
+class _TorchLosses(_Plain):
+    """torch's own losses, which reduce by default, and indexing with gaps."""
+
+    def discriminator(self, real, fake):
+        cross = nn.functional.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+        squares = nn.functional.mse_loss(real, torch.ones_like(real)) + nn.functional.smooth_l1_loss(fake, -real)
+        return cross + squares + real.view(1, -1)[:, torch.tensor([0, 0])].mean() + fake.prod()
+
+
 class _Masking(_Plain):
     """Takes as many values as there are above 0."""
 
@@ -129,8 +188,10 @@ def with_loss(loss: ganzoo.Loss, kind) -> Trainer:
 @pytest.mark.parametrize(
     ("loss", "why"),
     [
-        (_Counting, "it does not do the same in each update"),
-        (_Reading, "value out of a tracing tensor"),
+        (_Deciding, "it reads a tensor's value"),
+        (_Replacing, "it replaces a buffer instead of changing it in place"),
+        (_Tossing, "it draws random numbers in Python"),
+        (_Reading, "it reads a tensor's value"),
         (_Masking, "the size of what aten.index.Tensor gives depends on values"),
     ],
 )
@@ -138,10 +199,54 @@ def test_what_cannot_be_recorded_goes_on_bit_for_bit_and_says_why(loss, why):
     ordinary, recorded = with_loss(loss(), None), with_loss(loss(), "operations")
     for trainer in (ordinary, recorded):
         torch.manual_seed(0)
+        random.seed(0)
         for _ in range(10):
             trainer.iterate()
     assert why in recorded.recorder.refused["D"]
     assert set(recorded.recorder.recordings) == {"G"}
+    expected, found = state(ordinary), state(recorded)
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert ordinary.values() == recorded.values()
+
+
+def test_python_that_counts_is_not_recorded():
+    trainer = with_loss(_Counting(), "operations")
+    for _ in range(8):
+        trainer.iterate()
+    assert trainer.recorder.refused == {"D": "it does not do the same in each update"}
+
+
+def test_a_phase_that_asks_for_data_now_and_then_is_not_recorded():
+    trainer = with_loss(_Seldom(), "operations")
+    for _ in range(12):
+        trainer.iterate()
+    assert "G" in trainer.recorder.refused and "D" in trainer.recorder.recordings
+
+
+def test_losses_of_torch_are_recorded_as_they_are():
+    ordinary, recorded = with_loss(_TorchLosses(), None), with_loss(_TorchLosses(), "operations")
+    for trainer in (ordinary, recorded):
+        torch.manual_seed(0)
+        for _ in range(10):
+            trainer.iterate()
+    assert set(recorded.recorder.recordings) == {"D", "G"}, recorded.recorder.refused
+    expected, found = state(ordinary), state(recorded)
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert ordinary.values() == recorded.values()
+
+
+def test_a_recording_that_does_something_else_is_not_used(monkeypatch):
+    """As if torch's quick binding of an operation had other ideas."""
+    monkeypatch.setattr(torch._C._nn, "softplus", torch._C._nn.softplus)
+    ordinary, recorded = trainer_of("gaussian", [], None), trainer_of("gaussian", [], "operations")
+    quick = tracing._quick
+    monkeypatch.setattr(tracing, "_quick", lambda op: torch.relu if "softplus.default" in str(op) else quick(op))
+    for trainer in (ordinary, recorded):
+        torch.manual_seed(0)
+        for _ in range(10):
+            trainer.iterate()
+    assert not recorded.recorder.recordings
+    assert recorded.recorder.refused["D"] == "played alone, it does not give the same"
     expected, found = state(ordinary), state(recorded)
     assert all(torch.equal(expected[key], found[key]) for key in expected)
     assert ordinary.values() == recorded.values()
@@ -204,7 +309,7 @@ def test_updates_that_somebody_watches_are_made_step_by_step():
     trainer, seen = trainer_of("gaussian", [], "operations"), []
 
     class Seldom(ganzoo.Callback):
-        def watches(self, run):
+        def watches(self, run, phase):
             return run.iteration % 4 == 0
 
         def on_update(self, run, phase, turn):
@@ -215,6 +320,7 @@ def test_updates_that_somebody_watches_are_made_step_by_step():
         trainer.iterate()
     assert [(iteration, name) for iteration, name, _ in seen] == [(i, name) for i in (0, 4, 8) for name in "DG"]
     assert all(judged for *_, judged in seen)
+    assert set(trainer.recorder.recordings) == {"D", "G"}
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch's compiler needs a C++ compiler")

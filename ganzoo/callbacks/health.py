@@ -38,10 +38,11 @@ class HealthMonitor(Callback):
         self._healthy_at: int | None = None
         self._pending: list[Finding] = []
         self._told: list[Finding] = []
+        self._looked: dict[str, int] = {}
         self.rolled_back = False
 
     def on_start(self, run: Trainer) -> None:
-        self._run = run
+        self._run, self._looked = run, {}
         loss = run.game.loss
         self._stakes = diagnosis.stakes(loss)
         self._judge = Judge(self._stakes, diagnosis.rates(run.recipe, loss))
@@ -51,15 +52,20 @@ class HealthMonitor(Callback):
             known = self._first.get(role)
             self._first[role] = signals.some_weights(player) if known is None else known.to(run.device)
 
-    def watches(self, run: Trainer) -> bool:
-        return self._held_out is not None or run.iteration % self._options.every == 0
+    def watches(self, run: Trainer, phase: Phase) -> bool:
+        return self._held_out is not None or self._due(run, phase)
+
+    def _due(self, run: Trainer, phase: Phase) -> bool:
+        """Now and then the first update that a phase makes in an iteration."""
+        return run.iteration % self._options.every == 0 and self._looked.get(phase.name) != run.iteration
 
     @torch.no_grad()
     def on_update(self, run: Trainer, phase: Phase, turn: Turn) -> None:
         if self._held_out:
             self._held_out.measure(run, turn)
-        if run.iteration % self._options.every:
+        if not self._due(run, phase):
             return
+        self._looked[phase.name] = run.iteration
         for role in phase.trains:
             self._follow(run, role)
         judgements = [one for one in turn.judgements if one.judge in phase.trains]

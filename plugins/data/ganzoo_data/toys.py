@@ -47,7 +47,7 @@ class Gaussian(_Toy):
         self.mean, self.std = mean, _positive("std", std)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.mean + self.std * torch.randn(n, 1, generator=generator, device=generator.device)
+        return torch.empty(n, 1, device=generator.device).normal_(self.mean, self.std, generator=generator)
 
     def density(self, value: Tensor) -> Tensor:
         """value: (N, 1). Returns exp(-(x-μ)²/2σ²) / √(2π)σ, (N,)."""
