@@ -264,6 +264,8 @@ def _misfits(game: Game) -> list[str]:
         problems += _two_optimisers(game.phases())
     except Incompatible as error:
         problems += error.problems
+    names = [phase.name for phase in game.loss.phases()]
+    problems += [f"the loss has two phases named {name}" for name in sorted(set(names)) if names.count(name) > 1]
     families = {name.split("_")[0] for name in game.players} | set(game.players)
     problems += [
         f"there is no player '{family}' for optimizer.{family}; players: {', '.join(game.players)}"

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from .build import Game, build
+from .comparison import EVALUATED, watched
 from .distributed import splits
-from .errors import Incompatible
+from .errors import Incompatible, RecipeError
 from .interfaces import Batch, Phase
 from .recipe import Recipe
 from .registry import Registry
@@ -29,10 +30,42 @@ def check(recipe: Recipe, registry: Registry) -> Game:
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         problems = _Probe(game.copy(), size=min(2, recipe.batch)).problems()
+    problems += _unmeasured(game)
     if problems:
         raise Incompatible(problems)
     refuse_unsplittable(game)
     return game
+
+
+def _unmeasured(game: Game) -> list[str]:
+    """What the recipe wants to know in training, and nothing will measure."""
+    options, best = game.recipe.eval, game.recipe.checkpoints.best
+    problems = []
+    if not options.every and (options.metrics or options.features):
+        given = "metrics" if options.metrics else "features"
+        problems.append(f"eval.{given} is given, but nothing is evaluated: add --set eval.every=50k, or leave it out")
+    if best is None:
+        return problems
+    try:
+        name = watched(best)[0]
+    except RecipeError as error:
+        return [*problems, str(error)]
+    metric = name.removeprefix(EVALUATED)
+    if metric != name and not options.every:
+        problems.append(f"checkpoints.best = {best!r}, but nothing measures it: add --set eval.every=50k")
+    elif metric != name and (measured := _metrics(game)) and metric not in measured:
+        problems.append(
+            f"checkpoints.best = {best!r}, but eval.metrics measures {', '.join(measured)}: name one of these, or add "
+            f"{metric} to eval.metrics"
+        )
+    return problems
+
+
+def _metrics(game: Game) -> tuple[str, ...]:
+    """The metrics of an evaluation; none where all that fit are taken."""
+    spec, role = game.spec, game.loss.roles[game.generator_role()]
+    pictures = len(spec.fields) == 1 and spec.fields[spec.field(role.target)].is_image
+    return game.recipe.eval.metrics or (("fid",) if pictures else ())
 
 
 def refuse_unsplittable(game: Game, processes: int = 1) -> None:

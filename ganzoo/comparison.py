@@ -9,6 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from .config import Metric
+from .errors import RecipeError, did_you_mean
+
+EVALUATED = "eval/"
+"""What the names of evaluations begin with in `metrics.jsonl`."""
 
 COMPARED = (
     "features", "features hash", "real samples", "size", "resize", "seeds", "subset size", "splits", "neighbours",
@@ -34,6 +38,25 @@ BETTER: Mapping[str, Literal["lower", "higher"] | None] = {
     "std": None,
 }
 """Every metric, and which of its values are better; None for those that should be the data's own."""
+
+
+def watched(wanted: str) -> tuple[str, Literal["lower", "higher"]]:
+    """The name in `metrics.jsonl` of a value that `checkpoints.best` names, and which of its values are better.
+
+    wanted: a metric whose direction is known, such as "fid", or "lower NAME" or "higher NAME" for any other value.
+    Raises `RecipeError` if the direction is neither known nor given.
+    """
+    direction, _, name = wanted.rpartition(" ")
+    metric = name.removeprefix(EVALUATED)
+    better = BETTER.get(metric) if not direction else "lower" if direction == "lower" else "higher"
+    if better is None:
+        near = did_you_mean(metric, (one for one, known in BETTER.items() if known))
+        raise RecipeError(
+            f"checkpoints.best = {wanted!r}: which values of {name} are better is not known{near}: "
+            f"write 'lower {name}' or 'higher {name}'"
+        )
+    return f"{EVALUATED}{metric}" if metric in BETTER else name, better
+
 
 Terms = tuple[Any, ...]
 

@@ -261,7 +261,8 @@ def _agree_on_a_name(board: Any, rank: int, size: int) -> str:
     """
     own = uuid.uuid4().hex
     board.set(f"member/{rank}", own)
-    while True:
+    end = time.monotonic() + _PATIENCE.total_seconds()
+    while time.monotonic() < end:
         members = [f"member/{other}" for other in range(size)]
         if board.check(members):
             numbers = [board.get(member).decode() for member in members]
@@ -271,6 +272,7 @@ def _agree_on_a_name(board: Any, rank: int, size: int) -> str:
             if board.check(seen) and all(board.get(one).decode() == name for one in seen):
                 return name
         time.sleep(_POLL_SECONDS)
+    raise GanzooError(f"process {rank} of {size} never met the others: start the same command on all machines")
 
 
 @cache

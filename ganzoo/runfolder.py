@@ -53,7 +53,7 @@ def _completed(tree: dict[str, Any]) -> dict[str, Any]:
         return tree
 
 
-_FREE = "trainer.micro_batch:"
+_FREE = ("trainer.micro_batch:", "trainer.workers:", "trainer.resident_share:")
 """What a run may be resumed with whatever it was before: training that ran out of memory has to be."""
 
 

@@ -10,13 +10,14 @@ import math
 import mmap
 import pickle
 import signal
+import sys
 import traceback
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,8 @@ class Workers:
     """
 
     def __init__(self, read: Read, first: Mapping[str, Tensor], rows: int, count: int) -> None:
-        context = multiprocessing.get_context()
+        # where a process can be forked safely, readers need no pickling and memory needs no name
+        context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
         inherited = context.get_start_method() == "fork"
         self.ahead = AHEAD * count
         self._slots = [
@@ -64,7 +66,7 @@ class Workers:
             theirs.close()
             self._workers.append(_Worker(process, ours))
         self._asked = self._answered = 0
-        self.close = weakref.finalize(self, _stop, self._workers)
+        self.close = Finalize(self, _stop, args=(self._workers,), exitpriority=10)
 
     def ask(self, index: Tensor) -> None:
         """Have the samples of these indices read, (rows,) int64. At most `ahead` batches may be under way."""
@@ -120,7 +122,8 @@ def _end(exitcode: int | None) -> str:
         return "does not answer"
     if exitcode >= 0:
         return f"ended with exit code {exitcode}"
-    name = signal.Signals(-exitcode).name
+    known = {one.value: one.name for one in signal.Signals}
+    name = known.get(-exitcode, f"signal {-exitcode}")
     return f"was killed by {name}" + ", most often because memory ran out" * (name in ("SIGKILL", "SIGBUS"))
 
 
@@ -150,7 +153,7 @@ def _stop(workers: Sequence[_Worker]) -> None:
 def _work(read: Read, pipe: Connection, slots: Sequence[Mapping[str, Tensor]]) -> None:
     """The life of a worker: until it is told to stop, or the process that started it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that trains, which then stops its workers
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)
     parent: Any = parent_process()
     try:
@@ -169,7 +172,12 @@ def _attempt(read: Read, index: Sequence[int], slot: Mapping[str, Tensor]) -> tu
     try:
         fill(read, index, slot)
     except GanzooError as error:
-        return pickle.dumps(error), str(error), traceback.format_exc()
+        try:
+            sent = pickle.dumps(error)
+            pickle.loads(sent)
+        except Exception:  # an error of a plugin's own making
+            sent = None
+        return sent, f"failed: {error}" if sent is None else str(error), traceback.format_exc()
     except Exception as error:  # a plugin may raise anything
         text = (str(error).strip().splitlines() or [""])[-1]
         return None, f"failed, {type(error).__name__}: {text}".rstrip(": "), traceback.format_exc()

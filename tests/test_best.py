@@ -185,7 +185,7 @@ def test_restart_removes_the_best_model(small):
     ],
 )
 def test_a_value_that_cannot_be_watched_is_refused(small, best, line):
-    with pytest.raises(ganzoo.RecipeError, match=line):
+    with pytest.raises(ganzoo.UsageError, match=line):
         train(small(checkpoints={"best": best}))
 
 

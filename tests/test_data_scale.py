@@ -293,7 +293,8 @@ def _child_of(pid: int) -> int:
     """Wait for a worker of a process that has begun to train."""
     for _ in range(600):
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if len(children) >= 2 and Path("run/metrics.jsonl").exists():
+        rows = Path("run/metrics.jsonl")
+        if len(children) >= 2 and rows.exists() and rows.stat().st_size:
             return int(children[0])
         time.sleep(0.1)
     raise AssertionError("no worker was started")

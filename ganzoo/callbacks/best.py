@@ -9,13 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..comparison import BETTER
+from ..comparison import EVALUATED, watched
 from ..config import EVALUATION, Metric, read_config, record_metrics
-from ..errors import ModelError, RecipeError, did_you_mean
+from ..errors import ModelError, did_you_mean
 
 log = logging.getLogger("ganzoo")
-
-_EVALUATED = "eval/"
 
 
 class Best:
@@ -26,31 +24,14 @@ class Best:
     """
 
     def __init__(self, wanted: str) -> None:
-        direction, _, name = wanted.rpartition(" ")
-        metric = name.removeprefix(_EVALUATED)
-        self._wanted = wanted
-        self._name = f"{_EVALUATED}{metric}" if metric in BETTER else name
-        self._direction = direction or BETTER.get(metric)
-        if self._direction not in ("lower", "higher"):
-            raise RecipeError(
-                f"checkpoints.best = {wanted!r}: which values of {name} are better is not known{self._near(metric)}: "
-                f"write 'lower {name}' or 'higher {name}'"
-            )
+        self._name, self._direction = watched(wanted)
         self._warned = self.improved = False
         self._found: list[dict[str, Any]] = []
-
-    def _near(self, metric: str) -> str:
-        return did_you_mean(metric, (name for name, better in BETTER.items() if better))
 
     @property
     def images(self) -> int | None:
         """Images of the best checkpoint so far."""
         return self._found[-1]["images"] if self._found else None
-
-    def refuse_unmeasured(self, evaluated: bool) -> None:
-        """Raise `RecipeError` if the value comes from evaluations and there are none."""
-        if self._name.startswith(_EVALUATED) and not evaluated:
-            raise RecipeError(f"checkpoints.best = {self._wanted!r}, but nothing measures it: add --set eval.every=50k")
 
     def see(self, values: Mapping[str, float], images: int) -> None:
         """A row of metrics. `improved` says from then on, until a checkpoint is written, that it holds the best."""
@@ -65,7 +46,7 @@ class Best:
 
     def _warn(self, values: Mapping[str, float]) -> None:
         """Say once that the rows in which the value should be lack it."""
-        kind = [name for name in values if name.startswith(_EVALUATED) == self._name.startswith(_EVALUATED)]
+        kind = [name for name in values if name.startswith(EVALUATED) == self._name.startswith(EVALUATED)]
         if kind and not self._warned and not self._found:
             self._warned = True
             near = did_you_mean(self._name, kind)

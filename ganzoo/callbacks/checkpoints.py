@@ -39,10 +39,8 @@ class CheckpointWriter(Callback):
     def on_start(self, run: Trainer) -> None:
         self._clock = self._saved_at = time.monotonic()
         self._next = self._following(run)
-        if self._best:
-            self._best.refuse_unmeasured(evaluated=bool(run.recipe.eval.every))
-            if run.world.leads:
-                self._show_best(run)
+        if self._best and run.world.leads:
+            self._show_best(run)
 
     def _following(self, run: Trainer) -> int:
         every = self._options.every

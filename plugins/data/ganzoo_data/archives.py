@@ -25,6 +25,9 @@ BARE, STORED, DEFLATED, OTHER = range(4)
 _FORMS = {zipfile.ZIP_STORED: STORED, zipfile.ZIP_DEFLATED: DEFLATED}
 _LOCAL_HEADER = struct.Struct("<26xHH")
 _OPEN_FILES = 32
+_READ_BYTES = 1 << 30
+_MOST_BYTES = 1 << 30
+"""Of a member once inflated: a picture of more is none."""
 Advance = Callable[[int], None]
 
 
@@ -68,8 +71,11 @@ def _in_tar(path: Path, advance: Advance) -> Iterator[Member]:
                 gone = tar.offset
                 tar.members.clear()  # else it remembers every one
         file.seek(tar.offset)
-        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # which tarfile takes for the end
+        end = file.read(tarfile.BLOCKSIZE)
+        if end.strip(b"\0"):  # which tarfile takes for the end
             raise tarfile.ReadError(f"no header at byte {tar.offset:,}")
+        if len(end) < tarfile.BLOCKSIZE:
+            raise tarfile.ReadError(f"it ends at byte {tar.offset:,} without the mark of its end")
     advance(path.stat().st_size - gone)
 
 
@@ -132,11 +138,15 @@ class Index:
 
 
 class Opened:
-    """Reads members of archives. Every thread of every process opens files of its own, and only a few at a time."""
+    """Reads members of archives. A process opens each once for all of its threads, and only a few at a time."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = list(paths)
-        self._local = threading.local()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._process, self._lock = os.getpid(), threading.Lock()
+        self._files: OrderedDict[int, _File] = OrderedDict()
 
     def read(self, archive: int, member: Member) -> bytes:
         """The bytes of a member. Raises `ValueError` or another error if they are damaged."""
@@ -150,27 +160,28 @@ class Opened:
         data = opened.read(offset, member.size)
         if member.form == BARE:
             return data
-        data = zlib.decompress(data, -zlib.MAX_WBITS) if member.form == DEFLATED else data
+        data = _inflated(data) if member.form == DEFLATED else data
         if zlib.crc32(data) != member.crc:
             raise ValueError("its checksum is another")
         return data
 
     def _open(self, archive: int) -> _File:
-        if getattr(self._local, "process", None) != os.getpid():
-            self._local.process, self._local.files = os.getpid(), OrderedDict()
-        files: OrderedDict[int, _File] = self._local.files
-        if archive not in files:
-            if len(files) >= _OPEN_FILES:
-                files.popitem(last=False)
-            files[archive] = _File(self._paths[archive])
-        files.move_to_end(archive)
-        return files[archive]
+        if self._process != os.getpid():  # a forked process shares places in files, and perhaps a lock that is held
+            self._forget()
+        with self._lock:
+            if archive not in self._files:
+                if len(self._files) >= _OPEN_FILES:
+                    self._files.popitem(last=False)
+                self._files[archive] = _File(self._paths[archive])
+            self._files.move_to_end(archive)
+            return self._files[archive]
 
     def __getstate__(self) -> dict[str, list[Path]]:
         return {"_paths": self._paths}
 
     def __setstate__(self, state: dict[str, list[Path]]) -> None:
-        self._paths, self._local = state["_paths"], threading.local()
+        self._paths = state["_paths"]
+        self._forget()
 
 
 class _File:
@@ -178,18 +189,34 @@ class _File:
 
     def __init__(self, path: Path) -> None:
         self._number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._lock = threading.Lock()
 
     def read(self, offset: int, size: int) -> bytes:
-        os.lseek(self._number, offset, os.SEEK_SET)
         parts, missing = [], size
         while missing:
-            part = os.read(self._number, missing)
+            part = self._part(offset + size - missing, min(missing, _READ_BYTES))
             if not part:
                 raise ValueError("the archive ends within it")
             parts.append(part)
             missing -= len(part)
         return b"".join(parts)
 
+    def _part(self, offset: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._number, size, offset)
+        with self._lock:
+            os.lseek(self._number, offset, os.SEEK_SET)
+            return os.read(self._number, size)
+
     def __del__(self) -> None:
         if hasattr(self, "_number"):
             os.close(self._number)
+
+
+def _inflated(data: bytes) -> bytes:
+    """Raises `ValueError` for what is cut short, or would fill the memory."""
+    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflating.decompress(data, _MOST_BYTES)
+    if not inflating.eof:
+        raise ValueError("it is cut short, or larger than a picture can be")
+    return inflated

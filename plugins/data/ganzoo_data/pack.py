@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
+import uuid
 import zipfile
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -68,7 +68,7 @@ class Rows(Source):
 def write_pack(path: Path, rows: Iterable[tuple[bytes, int]], classes: Sequence[str], licence: str | None) -> None:
     """Write pictures as they come, with their class numbers, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     labels = []
     try:
         with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as file:

@@ -5,6 +5,7 @@ Shapes: N pictures, C channels, H height, W width.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -37,6 +38,8 @@ _AHEAD = 1024
 WORTH_KEEPING = 1000
 """Fewer pictures are decoded at once, so that nothing is kept of them."""
 _CACHE_VERSION = 1
+_OF_THE_MACHINE = {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
+"""Errors that say nothing of a picture: next time it may be read."""
 T = TypeVar("T")
 
 
@@ -200,6 +203,8 @@ class Pictures:
     def report(self, name: str, error: Exception) -> None:
         """Name a broken picture in the log, or raise `DataError` if `strict`."""
         where = self.source.where(name)
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _OF_THE_MACHINE):
+            raise ganzoo.DataError(f"{where} cannot be read: {last_line(error)}") from error
         if self.strict:
             raise ganzoo.DataError(
                 f"{where} is broken: {last_line(error)}; get it again, or skip such pictures with "

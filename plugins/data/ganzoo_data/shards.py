@@ -16,6 +16,7 @@ import torch
 import ganzoo
 
 from .cache import keep_arrays, kept_arrays
+from .files import last_line
 from .folder import class_folders, numbered, taken
 from .names import Names
 from .pictures import Pictures
@@ -108,7 +109,13 @@ class _Samples(Archives):
         return names, numbers
 
     def _class(self, row: int, name: str) -> int:
-        text = self.read_row(row, name).strip()
+        try:
+            text = self.read_row(row, name).strip()
+        except Exception as error:  # zlib and zipfile raise anything on damaged bytes
+            raise ganzoo.DataError(
+                f"{self.where(name)} is broken: {last_line(error)}; get it again, or ignore classes with "
+                "--set data.labels=false"
+            ) from error
         if not text.isdigit() or int(text) >= _MOST_CLASSES:
             shown = text[:20].decode("ascii", "backslashreplace")
             raise ganzoo.DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 import zipfile
@@ -21,6 +22,7 @@ from .cache import cache_folder, keep_arrays, kept_arrays
 from .names import Names, sorted_names
 from .progress import bar
 
+_LOG = logging.getLogger("ganzoo.data")
 UNREAD_FORMATS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
 """Formats that Pillow only recognises, or draws by starting another program."""
 WORTH_KEEPING = 20_000
@@ -62,13 +64,14 @@ class FolderSource(Source):
     def names(self) -> list[str]:
         return self._walk()[0]
 
-    def _walk(self) -> tuple[list[str], list[str]]:
-        """Every file, and every folder that was looked into."""
+    def _walk(self) -> tuple[list[str], list[str], list[OSError]]:
+        """Every file, every folder that was looked into, and why others could not be."""
         names: list[str] = []
         folders: list[str] = []
+        closed: list[OSError] = []
         seen = set()
         with bar(f"looking for pictures in {self.path}") as advance:
-            for folder, below, files in os.walk(self.path, followlinks=True):
+            for folder, below, files in os.walk(self.path, followlinks=True, onerror=closed.append):
                 real = os.path.realpath(folder)
                 if real in seen:
                     below.clear()
@@ -79,7 +82,9 @@ class FolderSource(Source):
                 prefix = "" if inside == "." else f"{inside}/"
                 names += [prefix + file for file in files]
                 advance(len(files))
-        return names, folders
+        for error in closed:
+            _LOG.warning("left out %s, which cannot be looked into: %s", error.filename, error.strerror)
+        return names, folders, closed
 
     def pictures(self) -> Sequence[str]:
         """From the index that was kept, if there is one and no folder has changed since."""
@@ -88,9 +93,9 @@ class FolderSource(Source):
         if kept is not None and _unchanged(kept):
             return Names(kept["text"], kept["ends"])
         begun = time.time_ns()
-        names, folders = self._walk()
+        names, folders, closed = self._walk()
         found = Names.of(pictures_among(names))
-        if len(names) >= WORTH_KEEPING:
+        if len(names) >= WORTH_KEEPING and not closed:
             looked = Names.of(folders)
             times = np.array([os.stat(folder).st_mtime_ns for folder in folders])
             if times.max() < begun - _SETTLED_NANOSECONDS:
@@ -103,7 +108,7 @@ class FolderSource(Source):
 
     def state(self, names: Sequence[str]) -> bytes:
         """Names, sizes and times of change."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(os.fsencode(os.path.realpath(self.path)))
         with bar(f"comparing the pictures in {self.path}", len(names)) as advance:
             for start in range(0, len(names), 4096):
                 some = names[start : start + 4096]
@@ -185,7 +190,8 @@ class Archives(Source):
 
     def state(self, names: Sequence[str]) -> bytes:
         """Sizes and times of the archives, and where their members lie, with the checksums of a .zip."""
-        digest = hashlib.sha256(self.stamps.tobytes())
+        digest = hashlib.sha256("\0".join(map(os.path.realpath, self.archives)).encode("utf-8", "surrogateescape"))
+        digest.update(self.stamps.tobytes())
         for array in self.index.arrays().values():
             digest.update(array.tobytes())
         return digest.digest()

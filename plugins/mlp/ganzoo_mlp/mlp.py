@@ -60,6 +60,7 @@ class MLPGenerator(ganzoo.Generator):
         if latent < 1:
             raise ValueError(f"latent is at least 1, not {latent}")
         _refuse_no_layers(widths)
+        _refuse_falling(slope)
         _refuse_unlabelled("generator", conditional, classes)
         self.target, self.latent, self.latent_distribution = target, latent, latent_distribution
         self.conditional = conditional
@@ -112,6 +113,7 @@ class MLPDiscriminator(ganzoo.Discriminator):
     ) -> None:
         super().__init__()
         _refuse_no_layers(widths)
+        _refuse_falling(slope)
         _refuse_unlabelled("discriminator", conditional, classes)
         self.label_embedding = nn.Embedding(classes, label_width) if conditional else None
         layers: list[nn.Module] = []
@@ -133,6 +135,11 @@ class MLPDiscriminator(ganzoo.Discriminator):
 def _refuse_no_layers(widths: Sequence[int]) -> None:
     if not widths or min(widths) < 1:
         raise ValueError(f"widths names at least one hidden layer, each at least 1 wide, not {list(widths)}")
+
+
+def _refuse_falling(slope: float) -> None:
+    if not slope >= 0:
+        raise ValueError(f"slope is at least 0, not {slope}")
 
 
 def _refuse_unlabelled(kind: str, conditional: bool, classes: int) -> None:
