@@ -71,7 +71,7 @@ def largest_batch(rehearsal: Rehearsal, device: torch.device, seconds: float = 6
     tried = device.type == "cuda"
     while tried and samples and not rehearsal.fits(samples):
         samples = rounded_down(int(0.9 * samples))
-    return Largest(samples, line, here, reckoned >= _MOST, tried)
+    return Largest(samples, line, here, samples >= rounded_down(_MOST), tried)
 
 
 def _line(rehearsal: Rehearsal, here: Room, deadline: float) -> Line | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,10 +30,18 @@ class View:
     def of(self, player: str, signal: str) -> float | None:
         return self.now.get(f"health/{player}/{signal}")
 
+    @cached_property
+    def _players(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.now:
+            part = name.split("/")
+            if len(part) == 3 and part[0] == "health":
+                found.setdefault(part[2], []).append(part[1])
+        return found
+
     def having(self, signal: str) -> list[str]:
         """Players of whom a signal was measured."""
-        parts = (name.split("/") for name in self.now)
-        return [part[1] for part in parts if len(part) == 3 and (part[0], part[2]) == ("health", signal)]
+        return self._players.get(signal, [])
 
     def pair(self) -> tuple[str, str] | None:
         """The only D and the only G, or None in a game of more."""

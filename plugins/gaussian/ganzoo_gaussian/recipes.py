@@ -15,7 +15,7 @@ ARTICLE = {part: {"name": "gaussian"} for part in ("data", "generator", "discrim
     "batch": 500,
     "images": 50_000_000,  # 5,000 rounds of 20 D updates on 500 values each; with G's, 200,000 updates
     "ema": {"half_life_images": 0},
-    "metrics": {"every": 100_000},
+    "metrics": {"every": 20_000},
 }
 GAUSSIAN = ARTICLE | {
     "loss": {"name": "non-saturating"},
