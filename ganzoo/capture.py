@@ -225,7 +225,6 @@ class Recorder:
         made = self._outcome(parameters, meter)
         same = _equal if self.kind == "operations" else _close
         if len(played) != len(made) or not same(played, made):
-            del self.recordings[phase.name]
             self._refuse(phase, why)
 
     def _outcome(self, parameters: Sequence[nn.Parameter], meter: Meter) -> list[Tensor | None]:
@@ -260,7 +259,8 @@ class Recorder:
 
     def _refuse(self, phase: Phase, why: str) -> None:
         self.refused[phase.name] = why
-        self._traces.pop(phase.name, None)
+        for kept in (self._traces, self.recordings):
+            kept.pop(phase.name, None)
         log.info("phase %s is not recorded: %s", phase.name, why)
 
     def forget(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from types import BuiltinFunctionType, MethodDescriptorType
 from typing import Any
@@ -84,13 +85,13 @@ class Trace:
 
     def compiled(self) -> Callable[[Batch | None], Sequence[Tensor]]:
         """The gradients as a function of the batch, by torch's compiler. Takes seconds to minutes."""
-        import torch._inductor
+        with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # torch warns of parts of its own
+            from torch import _inductor
 
-        # random numbers as torch draws them, so that compiled training is ordinary training to rounding
-        options = {"fallback_random": True}
-        with torch.no_grad():
+            # random numbers as torch draws them, so that compiled training is ordinary training to rounding
+            options = {"fallback_random": True}
             module, example = fx.GraphModule(nn.Module(), self._graph), [*self._constants, *self._inputs]
-            return self._of_batch(torch._inductor.compile(module, example, options=options))
+            return self._of_batch(_inductor.compile(module, example, options=options))
 
     def _of_batch(self, function: Callable[..., Sequence[Tensor]]) -> Callable[[Batch | None], Sequence[Tensor]]:
         constants = self._constants
