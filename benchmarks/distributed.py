@@ -3,7 +3,7 @@
     python -m benchmarks.distributed [--rounds 5] [--iterations 30] [--processes 2] [--json]
 
 All train the `dcgan` recipe at 32x32 on the embedded clothes with the same batch, the paper's 128, every process pinned
-to a core of its own with one thread. One and several are started in turn; each round's ratio is taken by itself, and the
+to a core of its own with one thread. One and several are started in turn; each round has a ratio of its own, and the
 median is told. Rates are those within training: from one iteration to another, after the first six. At least 1.6 is
 wanted of two processes.
 """
