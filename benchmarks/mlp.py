@@ -12,7 +12,8 @@ Adam at 2e-4 with betas 0.5 and 0.999, batch 64, the 10,000 embedded pictures of
 - lean: the same game by hand: pictures gathered from one uint8 tensor, logits, fused Adam, D frozen while G learns,
   nothing read.
 
-ganzoo plays its `mlp` recipe, with its moving average, on these networks, without smoothing; G learns from D's fakes.
+ganzoo plays its `mlp` recipe on these networks, without smoothing and, as the others have none, without a moving
+average; G learns from D's fakes.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ PICTURES = 60_000
 """In an epoch of the tutorial."""
 
 SETTINGS = (f"generator.widths={list(WIDTHS)}", "generator.batch_norm=true")
-LOSS = ("loss.smoothing=0.0", "loss.reuse_fake=true")
+LOSS = ("loss.smoothing=0.0", "loss.reuse_fake=true", "ema.half_life_images=0")
 
 
 def generator() -> nn.Sequential:

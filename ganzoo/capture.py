@@ -273,18 +273,20 @@ class _Function:
     """The operations of an update as a function of the batch."""
 
     def __init__(self, parameters: Sequence[nn.Parameter], trace: Trace, compiled: bool) -> None:
-        self._learning, self._compiled = list(zip(parameters, trace.learning, strict=True)), compiled
+        self._learning = list(zip(parameters, trace.learning, strict=True))
+        self._settled = False  # whether gradients come in their parameters' layout, which does not change
         self._function = trace.compiled() if compiled else trace.operations()
 
     @torch.no_grad()
     def play(self, batch: Batch | None) -> None:
         gradients = iter(self._function(batch))
+        alike = True
         for parameter, learning in self._learning:
-            if learning:
-                gradient = next(gradients)
-                parameter.grad = _like(gradient, parameter) if self._compiled else gradient
-            else:
-                parameter.grad = None
+            gradient = next(gradients) if learning else None
+            if not self._settled and gradient is not None and gradient.stride() != parameter.stride():
+                gradient, alike = _like(gradient, parameter), False
+            parameter.grad = gradient
+        self._settled |= alike
 
 
 class _Graph:
@@ -345,8 +347,6 @@ def _copied(batch: Batch) -> Batch:
 
 def _like(gradient: Tensor, parameter: Tensor) -> Tensor:
     """The gradient in the parameter's memory layout, which fused optimisers rely on."""
-    if gradient.stride() == parameter.stride():
-        return gradient
     return torch.empty_like(parameter).copy_(gradient)
 
 

@@ -88,8 +88,9 @@ class Trace:
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # torch warns of parts of its own
             from torch import _inductor
 
-            # random numbers as torch draws them, so that compiled training is ordinary training to rounding
-            options = {"fallback_random": True}
+            # random numbers as torch draws them, so that compiled training is ordinary training to rounding; small
+            # matrix products as sums, which join the operations around them
+            options = {"fallback_random": True, "post_grad_fusion_options": {"decompose_mm_pass": {}}}
             module, example = fx.GraphModule(nn.Module(), self._graph), [*self._constants, *self._inputs]
             return self._of_batch(_inductor.compile(module, example, options=options))
 
