@@ -13,11 +13,39 @@ import ganzoo
 
 from .names import Names
 from .pictures import Pictures
-from .sources import open_source
+from .sources import Source, open_source
 from .view import View
 
 
-class Folder(ganzoo.Dataset):
+class PictureFiles(ganzoo.Dataset):
+    """Files of pictures, once it is known what they are called and which classes they belong to."""
+
+    def _choose(
+        self,
+        source: Source,
+        names: Sequence[str],
+        every: torch.Tensor | None,
+        class_names: Sequence[str],
+        view: View,
+        strict: bool,
+        resident_bytes: int,
+    ) -> None:
+        """Take what the view asks for. every: (N,) class numbers of all names, or None without classes."""
+        chosen = view.numbers(class_names)
+        rows, new = view.rows(every, len(names), class_names)
+        self.class_names = tuple(class_names[index] for index in chosen)
+        self._pictures = Pictures(source, taken(names, rows), new, view, strict, resident_bytes)
+        self.count = len(rows)
+
+    @cached_property
+    def spec(self) -> ganzoo.DataSpec:
+        return ganzoo.DataSpec({"image": ganzoo.Sample(self._pictures.shape())}, len(self.class_names))
+
+    def load(self) -> ganzoo.Table | ganzoo.Stream:
+        return self._pictures.load()
+
+
+class Folder(PictureFiles):
     """Pictures anywhere below a folder or inside a .zip, in any format that Pillow reads.
 
     Sub-folders are classes if every picture lies in one and there are at least two, after folders that hold all
@@ -59,18 +87,7 @@ class Folder(ganzoo.Dataset):
         if labels and folders is None:
             raise ganzoo.DataError(f"data.labels is true, but pictures in {path} do not all lie in class sub-folders")
         every, class_names = numbered(folders)
-        chosen = view.numbers(class_names)
-        rows, new = view.rows(every, len(names), class_names)
-        self.class_names = tuple(class_names[index] for index in chosen)
-        self._pictures = Pictures(source, taken(names, rows), new, view, strict, resident_bytes)
-        self.count = len(rows)
-
-    @cached_property
-    def spec(self) -> ganzoo.DataSpec:
-        return ganzoo.DataSpec({"image": ganzoo.Sample(self._pictures.shape())}, len(self.class_names))
-
-    def load(self) -> ganzoo.Table | ganzoo.Stream:
-        return self._pictures.load()
+        self._choose(source, names, every, class_names, view, strict, resident_bytes)
 
 
 def class_folders(names: Sequence[str]) -> list[str] | None:

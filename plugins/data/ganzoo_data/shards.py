@@ -7,7 +7,6 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,8 @@ import ganzoo
 
 from .cache import keep_arrays, kept_arrays
 from .files import last_line
-from .folder import class_folders, numbered, taken
+from .folder import PictureFiles, class_folders, numbered
 from .names import Names
-from .pictures import Pictures
 from .progress import bar
 from .sources import WORTH_KEEPING, Archives, index_path, is_hidden
 from .view import View
@@ -32,7 +30,7 @@ _MOST_CLASSES = 1_000_000
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
-class Shards(ganzoo.Dataset):
+class Shards(PictureFiles):
     """Pictures in .tar or .zip archives: each of their files is a part of the sample that it is named after.
 
     A sample's key is a file's name up to the first dot, and what follows says what the file is: jpg, jpeg, png or
@@ -68,18 +66,7 @@ class Shards(ganzoo.Dataset):
         every, class_names = (None, []) if labels is False else source.classes(names, numbers)
         if labels and every is None:
             raise ganzoo.DataError(f"data.labels is true, but {path} has neither .{_LABEL} files nor class sub-folders")
-        chosen = view.numbers(class_names)
-        rows, new = view.rows(every, len(names), class_names)
-        self.class_names = tuple(class_names[index] for index in chosen)
-        self._pictures = Pictures(source, taken(names, rows), new, view, strict, resident_bytes)
-        self.count = len(rows)
-
-    @cached_property
-    def spec(self) -> ganzoo.DataSpec:
-        return ganzoo.DataSpec({"image": ganzoo.Sample(self._pictures.shape())}, len(self.class_names))
-
-    def load(self) -> ganzoo.Table | ganzoo.Stream:
-        return self._pictures.load()
+        self._choose(source, names, every, class_names, view, strict, resident_bytes)
 
 
 class _Samples(Archives):
