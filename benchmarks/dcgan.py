@@ -21,6 +21,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 if __package__ in (None, ""):
@@ -29,9 +30,10 @@ if __package__ in (None, ""):
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, softplus
+from torch.nn.functional import interpolate
 
 from benchmarks import pairs
+from benchmarks.lean import lean as lean_loop
 from benchmarks.pictures import Endless, endless_batches, gathered
 
 BATCH, LATENT, WIDTH = 64, 100, 64
@@ -128,25 +130,9 @@ def lean(images_NHWC: Tensor, batch: int = BATCH, width: int = WIDTH) -> pairs.R
     size = images_NHWC.shape[1]
     g = generator(size, width).to(memory_format=torch.channels_last)
     d = discriminator(size, width).to(memory_format=torch.channels_last)
-    g_optimizer, d_optimizer = adam(g, fused=True), adam(d, fused=True)
     batches = gathered(images_NHWC, batch)
-    last: list[Tensor] = []
-
-    def step() -> None:
-        fake = g(torch.randn(batch, LATENT, 1, 1))
-        d.requires_grad_(True)
-        d_loss = softplus(-d(next(batches))).mean() + softplus(d(fake.detach())).mean()
-        d_optimizer.zero_grad()
-        d_loss.backward()
-        d_optimizer.step()
-        d.requires_grad_(False)
-        g_loss = softplus(-d(fake)).mean()
-        g_optimizer.zero_grad()
-        g_loss.backward()
-        g_optimizer.step()
-        last[:] = [d_loss.detach(), g_loss.detach()]
-
-    return pairs.Rival("lean", step, batch, lambda: last, 0.97)
+    fused = partial(adam, fused=True)
+    return lean_loop(g, d, fused, batches, lambda: torch.randn(batch, LATENT, 1, 1), batch, 0.97)
 
 
 def run(

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,10 +30,10 @@ if __package__ in (None, ""):
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 import ganzoo
 from benchmarks import pairs
+from benchmarks.lean import lean as lean_loop
 from benchmarks.pictures import Endless, endless_batches, gathered
 from ganzoo.registry import registry
 
@@ -106,25 +107,9 @@ def tutorial(images_NHWC: Tensor, batch: int = BATCH) -> pairs.Rival:
 def lean(images_NHWC: Tensor, batch: int = BATCH) -> pairs.Rival:
     """The same game by hand, with nothing done that need not be."""
     g, d = generator(), discriminator()
-    g_optimizer, d_optimizer = adam(g, fused=True), adam(d, fused=True)
     batches = gathered(images_NHWC, batch)
-    last: list[Tensor] = []
-
-    def step() -> None:
-        fake = g(torch.randn(batch, LATENT))
-        d.requires_grad_(True)
-        d_loss = softplus(-d(next(batches))).mean() + softplus(d(fake.detach())).mean()
-        d_optimizer.zero_grad()
-        d_loss.backward()
-        d_optimizer.step()
-        d.requires_grad_(False)
-        g_loss = softplus(-d(fake)).mean()
-        g_optimizer.zero_grad()
-        g_loss.backward()
-        g_optimizer.step()
-        last[:] = [d_loss.detach(), g_loss.detach()]
-
-    return pairs.Rival("lean", step, batch, lambda: last)
+    fused = partial(adam, fused=True)
+    return lean_loop(g, d, fused, batches, lambda: torch.randn(batch, LATENT), batch)
 
 
 def run(plan: pairs.Plan, settings: Sequence[str] = (), batch: int = BATCH) -> object:

@@ -30,9 +30,10 @@ def _any_length(monkeypatch):
 CPU = torch.device("cpu")
 
 
-def trainer_of(name: str, settings: list[str], kind=None, **request) -> Trainer:
+def trainer_of(name: str, settings: list[str], kind=None, loss: ganzoo.Loss | None = None, **request) -> Trainer:
     recipe = resolve(name, Request(set=settings, batch=8, **request), registry())
     game = check(recipe, registry())
+    game.loss = loss or game.loss
     feed = make_feed(game.dataset.load(), game.spec, recipe.batch, recipe.seed, CPU)
     trainer = Trainer(game, feed, CPU)
     trainer.recorder = Recorder(kind, [*trainer.players.values(), trainer._parts])
@@ -177,12 +178,7 @@ class _Masking(_Plain):
 
 
 def with_loss(loss: ganzoo.Loss, kind) -> Trainer:
-    recipe = resolve("gaussian", Request(batch=8), registry())
-    game = check(recipe, registry())
-    game.loss = loss
-    trainer = Trainer(game, make_feed(game.dataset.load(), game.spec, 8, 0, CPU), CPU)
-    trainer.recorder = Recorder(kind, [*trainer.players.values(), trainer._parts])
-    return trainer
+    return trainer_of("gaussian", [], kind, loss)
 
 
 @pytest.mark.parametrize(
