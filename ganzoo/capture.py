@@ -13,8 +13,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,16 +24,14 @@ from .device import random_state, set_random_state
 from .distributed import splits
 from .interfaces import Batch, Phase
 from .meter import Meter
-from .tracing import Trace, tensors_of
+from .recordings import Compute, Function, Graph, Recording
+from .tracing import Trace
 
 log = logging.getLogger("ganzoo")
 
 Kind = Literal["operations", "graph", "compiled"]
 """operations: torch's functions one after the other, bit for bit the update.  graph: a CUDA graph of its kernels.
 compiled: one function by torch's compiler, equal to rounding."""
-
-Compute = Callable[[Batch | None], object]
-"""Leaves the gradients of one update in the parameters' `grad`, from the batch or without one."""
 
 _WARM_UP: Mapping[Kind, int] = {"operations": 50, "graph": 3, "compiled": 3}
 """Ordinary updates of a phase before it is recorded: optimisers, sums and libraries are set up by then. Where playing
@@ -71,13 +68,6 @@ def _refusal(game: Game, processes: int) -> str | None:
     if any(phase.reuses for phase in game.phases()):
         return "a phase learns from the samples of another"
     return "several processes share their random numbers" if processes > 1 else None
-
-
-class Recording(Protocol):
-    """An update to play."""
-
-    def play(self, batch: Batch | None) -> None:
-        """Do to gradients, buffers and sums what the update does."""
 
 
 class Recorder:
@@ -190,9 +180,9 @@ class Recorder:
             if self.kind == "graph":
                 self._pool = self._pool or torch.cuda.graph_pool_handle()
                 with self._undone(meter):  # capturing logs without computing
-                    self.recordings[phase.name] = _Graph(parameters, batch, compute, self._pool)
+                    self.recordings[phase.name] = Graph(parameters, batch, compute, self._pool)
             else:
-                self.recordings[phase.name] = _Function(parameters, trace, self.kind == "compiled")
+                self.recordings[phase.name] = Function(parameters, trace, self.kind == "compiled")
             self._unproven.add(phase.name)
         except Exception as error:  # compilers and drivers may refuse what they like
             self._refuse(phase, _first_line(error))
@@ -269,55 +259,6 @@ class Recorder:
             kept.clear()
 
 
-class _Function:
-    """The operations of an update as a function of the batch."""
-
-    def __init__(self, parameters: Sequence[nn.Parameter], trace: Trace, compiled: bool) -> None:
-        self._learning = list(zip(parameters, trace.learning, strict=True))
-        self._settled = False  # whether gradients come in their parameters' layout, which does not change
-        self._function = trace.compiled() if compiled else trace.operations()
-
-    @torch.no_grad()
-    def play(self, batch: Batch | None) -> None:
-        gradients = iter(self._function(batch))
-        alike = True
-        for parameter, learning in self._learning:
-            gradient = next(gradients) if learning else None
-            if not self._settled and gradient is not None and gradient.stride() != parameter.stride():
-                gradient, alike = _like(gradient, parameter), False
-            parameter.grad = gradient
-        self._settled |= alike
-
-
-class _Graph:
-    """A CUDA graph of the update's kernels, with memory of its own for batch and gradients."""
-
-    def __init__(self, parameters: Sequence[nn.Parameter], batch: Batch | None, compute: Compute, pool: Any) -> None:
-        self._parameters, self._batch = parameters, batch and _copied(batch)
-        self._graph = torch.cuda.CUDAGraph()
-        gradients = [parameter.grad for parameter in parameters]  # of the update just made, whose step is to come
-        try:
-            stream = _capture_stream(parameters[0].device)
-            with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-                compute(self._batch)
-            self._gradients = [parameter.grad for parameter in parameters]
-        finally:
-            _give(parameters, gradients)
-
-    def play(self, batch: Batch | None) -> None:
-        if batch is not None and self._batch is not None:
-            for mine, given in zip(tensors_of(self._batch), tensors_of(batch), strict=True):
-                mine.copy_(given)
-        self._graph.replay()
-        _give(self._parameters, self._gradients)
-
-
-@cache
-def _capture_stream(device: torch.device) -> torch.cuda.Stream:
-    """Captures that share memory share a stream. torch's own is on the current device, which may be another one."""
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-
 def _equal(played: Sequence[Tensor | None], made: Sequence[Tensor | None]) -> bool:
     pairs = zip(played, made, strict=True)
     return all(one is two if one is None or two is None else torch.equal(one, two) for one, two in pairs)
@@ -339,17 +280,3 @@ def _chance() -> tuple[Any, ...]:
     """The states of Python's and NumPy's global generators."""
     name, keys, *rest = np.random.get_state()
     return random.getstate(), name, np.asarray(keys).tobytes(), *rest
-
-
-def _copied(batch: Batch) -> Batch:
-    return Batch({name: field.clone() for name, field in batch.fields.items()}, batch.label.clone())
-
-
-def _like(gradient: Tensor, parameter: Tensor) -> Tensor:
-    """The gradient in the parameter's memory layout, which fused optimisers rely on."""
-    return torch.empty_like(parameter).copy_(gradient)
-
-
-def _give(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor | None]) -> None:
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient

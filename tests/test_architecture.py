@@ -34,6 +34,7 @@ LAYERS = [
     {"card", "hubrepository"},
     {"datachoice"},
     {"tracing", "meter"},
+    {"recordings"},
     {"capture"},
     {"speed"},
     {"trainer", "evaluation"},
