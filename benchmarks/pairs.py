@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 import ganzoo
 from ganzoo.recipe import TrainerOptions, find_recipe
@@ -40,6 +40,11 @@ _CALIBRATION = 0.2
 _PLACE = 8
 """Blocks are measured from the recipe's duration over this on: pictures of the samples, which come at intervals that
 grow with the images seen, are there about as frequent as on the average of a whole run."""
+
+
+@register_flop_formula(torch.ops.mkldnn._linear_pointwise)  # type: ignore[untyped-decorator]
+def _linear_by_onednn(x_shape: torch.Size, weight_shape: torch.Size, *others: Any, **options: Any) -> int:
+    return 2 * math.prod(x_shape) * weight_shape[0]
 
 
 class Flops(TorchDispatchMode):

@@ -21,10 +21,9 @@ from torch import Tensor, nn
 
 from .build import Game
 from .device import random_state, set_random_state
-from .distributed import splits
 from .interfaces import Batch, Phase
 from .meter import Meter
-from .recordings import Compute, Function, Graph, Recording
+from .recordings import Compute, Function, Given, Graph, Recording
 from .tracing import Trace
 
 log = logging.getLogger("ganzoo")
@@ -63,11 +62,11 @@ def _refusal(game: Game, processes: int) -> str | None:
         for module in part.modules():
             if not getattr(module, "capturable", True):
                 return f"{type(module).__name__} in {name} decides in Python"
-    if splits(game.recipe, processes) > 1:
-        return "the batch is computed in parts"
     if any(phase.reuses for phase in game.phases()):
         return "a phase learns from the samples of another"
-    return "several processes share their random numbers" if processes > 1 else None
+    if processes > 1 and game.recipe.trainer.sync_batch_norm:
+        return "BatchNorm asks the other processes"
+    return None
 
 
 class Recorder:
@@ -84,19 +83,24 @@ class Recorder:
         self._modules = list(modules)
         self._seen: Counter[str] = Counter()
         self._fastest: dict[str, float] = {}
-        self._asks: dict[str, bool] = {}
+        self._asks: dict[str, tuple[bool, int]] = {}
+        self._makers: dict[str, list[Callable[[], Tensor]]] = {}
         self._traces: dict[str, Trace] = {}
         self._logged: dict[str, Counter[str]] = {}
         self._pool: Any = None
         self._unproven: set[str] = set()
 
-    def saw(self, phase: Phase, batch: Batch | None, seconds: float) -> None:
-        """An ordinary update was made, with this batch if it asked for one."""
+    def saw(self, phase: Phase, batch: Batch | None, makers: Sequence[Callable[[], Tensor]], seconds: float) -> None:
+        """An ordinary update was made, with this batch if it asked for one.
+
+        makers: of what it drew outside of what a recording holds.
+        """
         name = phase.name
         self._seen[name] += 1
-        asks = batch is not None
+        asks = (batch is not None, len(makers))
         if self._asks.setdefault(name, asks) != asks and name not in self.refused:
-            self._refuse(phase, "it asks for real samples in some updates only")
+            self._refuse(phase, "it asks for real samples, or draws, in some updates only")
+        self._makers[name] = list(makers)
         self._fastest[name] = min(seconds, self._fastest.get(name, seconds))
 
     def ready(self, phase: Phase) -> bool:
@@ -121,31 +125,31 @@ class Recorder:
         """
         meter.settle()
         name = phase.name
-        batch = draw() if self._asks[name] else None
+        given = Given(draw() if self._asks[name][0] else None, [make() for make in self._makers[name]])
         recording = self.recordings.get(name)
         if recording is None:
-            self._trace(phase, parameters, batch, compute, meter)
+            self._trace(phase, parameters, given, compute, meter)
         elif name in self._unproven:
             self._unproven.discard(name)
-            self._prove(phase, recording, parameters, batch, compute, meter)
+            self._prove(phase, recording, parameters, given, compute, meter)
         else:
-            recording.play(batch)
+            recording.play(given)
             meter.counts.update(self._logged[name])
 
     def _trace(
-        self, phase: Phase, parameters: Sequence[nn.Parameter], batch: Batch | None, compute: Compute, meter: Meter
+        self, phase: Phase, parameters: Sequence[nn.Parameter], given: Given, compute: Compute, meter: Meter
     ) -> None:
         """Make the update, and a trace of it beside; the second trace in a row becomes a recording."""
 
-        def logged(batch: Batch | None) -> None:
-            compute(batch)
+        def logged(given: Given) -> None:
+            compute(given)
             meter.settle()
 
         before, held, chance = meter.counts.copy(), self._buffers(), _chance()
         why, trace = "", None
         try:
             with self._undone(meter):
-                trace = Trace(parameters, batch, logged)
+                trace = Trace(parameters, given.tensors, lambda tensors: logged(given.of(tensors)))
                 self._logged[phase.name] = meter.counts - before
                 if any(one is not two for one, two in zip(held, self._buffers(), strict=True)):
                     why = "it replaces a buffer instead of changing it in place"
@@ -153,7 +157,7 @@ class Recorder:
                     why = "it draws random numbers in Python"
         except Exception as error:  # a part may do anything that cannot be traced
             why = _first_line(error)
-        logged(batch)
+        logged(given)
         first = self._traces.pop(phase.name, None)
         if trace is None or why:
             self._refuse(phase, why)
@@ -164,13 +168,13 @@ class Recorder:
         elif not trace.same_as(first):
             self._refuse(phase, "it does not do the same in each update")
         else:
-            self._record(phase, parameters, batch, logged, trace, meter)
+            self._record(phase, parameters, given, logged, trace, meter)
 
     def _record(
         self,
         phase: Phase,
         parameters: Sequence[nn.Parameter],
-        batch: Batch | None,
+        given: Given,
         compute: Compute,
         trace: Trace,
         meter: Meter,
@@ -180,7 +184,7 @@ class Recorder:
             if self.kind == "graph":
                 self._pool = self._pool or torch.cuda.graph_pool_handle()
                 with self._undone(meter):  # capturing logs without computing
-                    self.recordings[phase.name] = Graph(parameters, batch, compute, self._pool)
+                    self.recordings[phase.name] = Graph(parameters, given, compute, self._pool)
             else:
                 self.recordings[phase.name] = Function(parameters, trace, self.kind == "compiled")
             self._unproven.add(phase.name)
@@ -195,7 +199,7 @@ class Recorder:
         phase: Phase,
         recording: Recording,
         parameters: Sequence[nn.Parameter],
-        batch: Batch | None,
+        given: Given,
         compute: Compute,
         meter: Meter,
     ) -> None:
@@ -206,11 +210,11 @@ class Recorder:
         why, played = "played alone, it does not give the same", list[Tensor | None]()
         try:
             with self._undone(meter):
-                recording.play(batch)
+                recording.play(given)
                 played = [one if one is None else one.clone() for one in self._outcome(parameters, meter)]
         except Exception as error:
             why = _first_line(error)
-        compute(batch)
+        compute(given)
         meter.settle()
         made = self._outcome(parameters, meter)
         same = _equal if self.kind == "operations" else _close

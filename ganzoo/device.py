@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from .errors import UsageError
+from .linear import OneDNN
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -41,14 +42,16 @@ def pick_precision(name: str, device: torch.device) -> str:
     return name
 
 
-def set_precision(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
-    """Set torch's matrix precision and return what enters the players' forward passes: autocast, or nothing."""
+def set_precision(
+    precision: str, device: torch.device, onednn: bool = False
+) -> Callable[[], AbstractContextManager[object]]:
+    """Set torch's matrix precision and return what enters the players' forward passes: autocast, oneDNN, or nothing."""
     if device.type == "cuda":
         torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
         torch.backends.cudnn.allow_tf32 = precision != "fp32"
     if precision == "bf16":
         return lambda: torch.autocast(device.type, torch.bfloat16)
-    return contextlib.nullcontext
+    return OneDNN if onednn else contextlib.nullcontext
 
 
 def set_deterministic() -> None:

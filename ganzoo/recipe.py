@@ -134,6 +134,7 @@ class TrainerOptions:
     fused: optimisers that update all parameters in one kernel.  graphs: record updates and play them, as CUDA graphs
     or, if they are short, as their bare operations.  compile: record them through torch's compiler instead, equal to
     rounding; takes up to minutes to start.
+    onednn: large linear layers by oneDNN on processors where it is faster than MKL, equal to rounding.
     resident_share: of the training device's free memory; samples that take more are streamed.
     """
 
@@ -146,6 +147,7 @@ class TrainerOptions:
     fused: bool = True
     graphs: bool = True
     compile: bool = False
+    onednn: bool = True
     resident_share: float = Field(default=0.5, ge=0, le=1)
 
 

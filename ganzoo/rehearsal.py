@@ -38,7 +38,8 @@ class Rehearsal:
     def play(self, batch: int) -> None:
         """A few rounds with a whole batch at once. Raises whatever training raises."""
         graphs = self.game.recipe.trainer.graphs and self._device.type == "cuda"  # elsewhere they take no memory
-        options = replace(self.game.recipe.trainer, micro_batch=0, compile=False, graphs=graphs)
+        # nor does oneDNN take any to speak of, but what a batch too large left behind keeps it from starting
+        options = replace(self.game.recipe.trainer, micro_batch=0, compile=False, graphs=graphs, onednn=False)
         recipe = replace(self.game.recipe, batch=batch, images=ENDLESS, trainer=options)
         copied = self.game.copy()
         parts = {one.name: getattr(copied, one.name) for one in fields(Game)}

@@ -8,6 +8,7 @@ import torch
 
 from .build import Game
 from .capture import recording_kind
+from .linear import onednn
 from .residence import free_memory
 
 
@@ -20,6 +21,7 @@ def fast_path(game: Game, device: torch.device, precision: str) -> list[tuple[st
     convolutional = any(p.dim() == 4 for player in game.players.values() for p in player.parameters())
     facts = ["channels-last" if convolutional and options.channels_last else "", precision]
     facts.append("fused optimisers" if options.fused else "")
+    facts.append("linear layers by oneDNN" if precision == "fp32" and onednn(game, device) else "")
     return [
         ("samples", _samples(game, device)),
         ("computation", ", ".join(fact for fact in facts if fact)),

@@ -12,8 +12,6 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .interfaces import Batch
-
 _SAME_MEMORY = ("aten.alias.default", "aten.detach.default")
 """Operations that give their argument again, to autograd's ends."""
 
@@ -45,26 +43,24 @@ class _NoDispatchedReading(TorchDispatchMode):  # type: ignore[no-untyped-call]
 class Trace:
     """The operations of an update, which making it also makes: the parameters have their gradients then.
 
-    compute: makes the update from the batch.  learning: which parameters got a gradient.
+    given: the tensors that compute makes the update from.  learning: which parameters got a gradient.
     dynamic: that an operation gives more or less by what its arguments hold, in words, or None.
     crosses_devices: true if values are copied from one device to another.
     Raises what the update raises, and `RuntimeError` if it asks for a tensor's value.
     """
 
     def __init__(
-        self, parameters: Sequence[nn.Parameter], batch: Batch | None, compute: Callable[[Batch | None], object]
+        self, parameters: Sequence[nn.Parameter], given: Sequence[Tensor], compute: Callable[[Sequence[Tensor]], object]
     ) -> None:
         from torch.fx.experimental.proxy_tensor import make_fx  # takes a second to import
 
-        names = list(batch.fields) if batch else []
-
         def gradients(*tensors: Tensor) -> list[Tensor]:
             with _NoDispatchedReading(), _NoReading():  # type: ignore[no-untyped-call]
-                compute(Batch(dict(zip(names, tensors[1:], strict=True)), tensors[0]) if tensors else None)
+                compute(tensors)
             return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
-        self._inputs = tensors_of(batch)
-        module = make_fx(gradients)(*self._inputs)
+        self._given = given
+        module = make_fx(gradients)(*given)
         self.dynamic = next(filter(None, map(_dynamic, module.graph.nodes)), None)
         self.crosses_devices = any(map(_crossing, module.graph.nodes))
         self.learning = [parameter.grad is not None for parameter in parameters]
@@ -77,27 +73,27 @@ class Trace:
         alike = all(_same(one, two) for one, two in zip(self._constants, other._constants, strict=True))
         return alike and str(self._graph) == str(other._graph)
 
-    def operations(self) -> Callable[[Batch | None], Sequence[Tensor]]:
-        """The gradients as a function of the batch, computed by the same operations one by one."""
+    def operations(self) -> Callable[[Sequence[Tensor]], Sequence[Tensor]]:
+        """The gradients as a function of what is given, computed by the same operations one by one."""
         for node in self._graph.nodes:
             node.target = _quick(node.target)
-        return self._of_batch(fx.GraphModule(nn.Module(), self._graph).forward)
+        return self._of_given(fx.GraphModule(nn.Module(), self._graph).forward)
 
-    def compiled(self) -> Callable[[Batch | None], Sequence[Tensor]]:
-        """The gradients as a function of the batch, by torch's compiler. Takes seconds to minutes."""
+    def compiled(self) -> Callable[[Sequence[Tensor]], Sequence[Tensor]]:
+        """The gradients as a function of what is given, by torch's compiler. Takes seconds to minutes."""
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # torch warns of parts of its own
             from torch import _inductor
 
             # random numbers as torch draws them, so that compiled training is ordinary training to rounding; small
             # matrix products as sums, which join the operations around them
             options = {"fallback_random": True, "post_grad_fusion_options": {"decompose_mm_pass": {}}}
-            module, example = fx.GraphModule(nn.Module(), self._graph), [*self._constants, *self._inputs]
-            return self._of_batch(_inductor.compile(module, example, options=options))
+            module, example = fx.GraphModule(nn.Module(), self._graph), [*self._constants, *self._given]
+            return self._of_given(_inductor.compile(module, example, options=options))
 
-    def _of_batch(self, function: Callable[..., Sequence[Tensor]]) -> Callable[[Batch | None], Sequence[Tensor]]:
+    def _of_given(self, function: Callable[..., Sequence[Tensor]]) -> Callable[[Sequence[Tensor]], Sequence[Tensor]]:
         constants = self._constants
-        self._inputs = []
-        return lambda batch: function(*constants, *tensors_of(batch))
+        self._given = []
+        return lambda given: function(*constants, *given)
 
 
 def _with_constants_as_arguments(module: fx.GraphModule) -> tuple[fx.Graph, list[Any]]:
@@ -157,8 +153,3 @@ def _same(one: Any, two: Any) -> bool:
         return bool(one == two)
     # memory that outlives an update is the same; what a part makes anew each time has to hold the same
     return one.data_ptr() == two.data_ptr() or (one.shape == two.shape and torch.equal(one, two))
-
-
-def tensors_of(batch: Batch | None) -> list[Tensor]:
-    """Label and fields."""
-    return [batch.label, *batch.fields.values()] if batch else []

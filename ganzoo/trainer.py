@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from .device import random_state, seed_all, set_precision, set_random_state
 from .distributed import World, splits
 from .errors import Diverged
 from .interfaces import Batch, Callback, Phase
+from .linear import onednn
 from .meter import Meter
 from .normalisation import synchronised
 from .optim import Steps, lazy_ratio, learning_rate, make_optimizer, options_for
-from .turn import Share, Turn, TurnContext
+from .recordings import Given
+from .turn import Draws, Share, Turn, TurnContext
 
 
 class Team:
@@ -93,7 +96,7 @@ class Trainer:
             game.loss.roles,
             list(game.augmentations.values()),
             device,
-            set_precision(precision, device),
+            set_precision(precision, device, onednn(game, device)),
             self.meter.add,
             self.world,
         )
@@ -154,17 +157,13 @@ class Trainer:
         watchers = [callback for callback in self._watching if callback.watches(self, phase)]
         turn = None
         if watchers or not self.recorder.ready(phase):
-            begun = time.perf_counter()
-            turn = self._compute(phase, team, self._draw, keeps)
-            self.recorder.saw(phase, turn.drawn, time.perf_counter() - begun)
+            begun, draws = time.perf_counter(), Draws()
+            turn = self._compute(phase, team, self._draw, draws, keeps)
+            # alone, a process draws within the update, in the order of everything that it draws
+            shared = draws.makers if self.world.size > 1 else []
+            self.recorder.saw(phase, turn.drawn, shared, time.perf_counter() - begun)
         else:
-            self.recorder.play(
-                phase,
-                team.parameters,
-                self._draw,
-                lambda batch: self._compute(phase, team, self._draw if batch is None else lambda: batch),
-                self.meter,
-            )
+            self.recorder.play(phase, team.parameters, self._draw, partial(self._replay, phase, team), self.meter)
         team.step(self.images, self.world)
         self.world.average(buffer for buffer in self._parts.buffers() if buffer.is_floating_point())
         if phase.after:
@@ -173,11 +172,19 @@ class Trainer:
             for callback in watchers:
                 callback.on_update(self, phase, turn)
 
-    def _compute(self, phase: Phase, team: Team, draw: Callable[[], Batch], keeps: tuple[str, ...] = ()) -> Turn:
+    def _replay(self, phase: Phase, team: Team, given: Given) -> None:
+        """An update from what it is given."""
+        batch = given.batch
+        draw = self._draw if batch is None else lambda: batch
+        self._compute(phase, team, draw, Draws(list(given.draws)))
+
+    def _compute(
+        self, phase: Phase, team: Team, draw: Callable[[], Batch], draws: Draws, keeps: tuple[str, ...] = ()
+    ) -> Turn:
         """Leave the gradients of an update in the team's parameters; returns the last part's turn."""
         for parameter in team.parameters:
             parameter.grad = None
-        weight, draws = phase.every / self.splits, list[Tensor]()
+        weight = phase.every / self.splits
         for part in range(self.splits):
             taken = self._kept.pop(part, {}) if phase.reuses else {}
             turn = self._turn(phase, part, draws, draw, keeps, taken)
@@ -192,7 +199,7 @@ class Trainer:
         self,
         phase: Phase,
         part: int,
-        draws: list[Tensor],
+        draws: Draws,
         draw: Callable[[], Batch],
         keeps: tuple[str, ...],
         taken: Mapping[str, Tensor],

@@ -29,17 +29,35 @@ class Judgement:
     maker: str | None = None
 
 
+@dataclass
+class Draws:
+    """What is drawn at once for all parts of an update, in the order in which a part asks for it.
+
+    values: drawn so far.  makers: what drew them; values that were there beforehand have none.
+    """
+
+    values: list[Tensor] = field(default_factory=list)
+    makers: list[Callable[[], Tensor]] = field(default_factory=list)
+
+    def get(self, number: int, make: Callable[[], Tensor]) -> Tensor:
+        """The draw of this number, made now if no other part has asked for it."""
+        if number == len(self.values):
+            self.makers.append(make)
+            self.values.append(make())
+        return self.values[number]
+
+
 @dataclass(frozen=True)
 class Share:
     """Which part of an update a turn computes: number `index` of `count` equal ones.
 
-    batch: real samples in the part.  draws: what was drawn for the whole update so far, kept for its other parts.
+    batch: real samples in the part.  draws: of the whole update, kept for its other parts.
     """
 
     batch: int
     index: int = 0
     count: int = 1
-    draws: list[Tensor] = field(default_factory=list)
+    draws: Draws = field(default_factory=Draws)
 
     def of(self, whole: Tensor) -> Tensor:
         """This part's rows of what was drawn for all: of each whole batch in it, those that belong to the part."""
@@ -140,24 +158,30 @@ class Turn:
 
     def latent(self, role: str = "G") -> Tensor:
         """A batch of fresh latents for the generator in `role`."""
-        return self._shared(lambda n: self.players[role].sample_latent(n, self.device), self.size)  # type: ignore[operator]
+        player, device = self.players[role], self.device
+        return self._shared(lambda n: player.sample_latent(n, device), self.size)  # type: ignore[operator]
 
     def uniform(self, n: int) -> Tensor:
         """(n,) numbers from [0, 1), one a sample, n being a multiple of the batch.
 
         As with latents, the update draws the same numbers however many processes or parts it is split into.
         """
-        return self._shared(lambda count: torch.rand(count, device=self.device), n)
+        device = self.device
+        return self._shared(lambda count: torch.rand(count, device=device), n)
 
     def _shared(self, draw: Callable[[int], Tensor], n: int) -> Tensor:
-        """n rows of what is drawn for the whole update at once."""
+        """n rows of what is drawn for the whole update at once. draw: kept for later updates, so it holds no turn."""
         if self._share.count == 1:
             return draw(n)
-        draws, self._asked = self._share.draws, self._asked + 1
-        if len(draws) < self._asked:
-            with self._context.world.shared_draws(self.device):
-                draws.append(draw(n * self._share.count))
-        return self._share.of(draws[self._asked - 1])
+        world, device, whole = self._context.world, self.device, n * self._share.count
+
+        def make() -> Tensor:
+            with world.shared_draws(device):
+                return draw(whole)
+
+        drawn = self._share.draws.get(self._asked, make)
+        self._asked += 1
+        return self._share.of(drawn)
 
     def logits(self, sample: Tensor, role: str = "D", label: Tensor | None = None) -> Tensor:
         """Raw float32 logits of the discriminator in `role`, which sees `sample` through the augmentations.

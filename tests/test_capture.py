@@ -16,6 +16,7 @@ from ganzoo import capture, tracing
 from ganzoo.capture import Recorder, recording_kind
 from ganzoo.check import check
 from ganzoo.data import make_feed
+from ganzoo.distributed import Crew, World
 from ganzoo.plan import Request, resolve
 from ganzoo.registry import registry
 from ganzoo.trainer import Trainer
@@ -30,12 +31,14 @@ def _any_length(monkeypatch):
 CPU = torch.device("cpu")
 
 
-def trainer_of(name: str, settings: list[str], kind=None, loss: ganzoo.Loss | None = None, **request) -> Trainer:
+def trainer_of(name: str, settings: list[str], kind=None, loss: ganzoo.Loss | None = None, world=None, **request):
     recipe = resolve(name, Request(set=settings, batch=8, **request), registry())
     game = check(recipe, registry())
     game.loss = loss or game.loss
-    feed = make_feed(game.dataset.load(), game.spec, recipe.batch, recipe.seed, CPU)
-    trainer = Trainer(game, feed, CPU)
+    world = world or World()
+    share = world.rank, world.size
+    feed = make_feed(game.dataset.load(), game.spec, recipe.batch, recipe.seed, CPU, share=share)
+    trainer = Trainer(game, feed, CPU, world=world)
     trainer.recorder = Recorder(kind, [*trainer.players.values(), trainer._parts])
     return trainer
 
@@ -54,6 +57,8 @@ GAMES = {
     "augmented": ("dcgan", NARROW, {"augment": ["ada", "diffaugment"], "penalty": ["lecam"]}),
     "penalised": ("mlp", ["generator.widths=[8,8]", "discriminator.widths=[8,8]", *SMALL], {"penalty": ["r1", "r2"]}),
     "double backward": ("wgan-gp-ring", [], {}),
+    "in parts": ("wgan-gp-ring", ["trainer.micro_batch=2"], {}),
+    "augmented in parts": ("dcgan", [*NARROW, "trainer.micro_batch=2"], {"augment": ["ada", "diffaugment"]}),
     "spectral norm": ("sngan-mini", NARROW, {}),
     "styles": (
         "stylegan2-mini",
@@ -261,12 +266,17 @@ def test_parts_that_say_so_are_not_recorded():
     ("settings", "why"),
     [
         (["trainer.graphs=false"], "they are switched off"),
-        (["trainer.micro_batch=2", "discriminator.inputs=raw"], "the batch is computed in parts"),
         (["loss.reuse_fake=true"], "a phase learns from the samples of another"),
     ],
 )
 def test_settings_that_keep_updates_from_being_recorded(settings, why):
     assert recording_kind(trainer_of("gaussian", settings).game, CPU) == (None, f"no, because {why}")
+
+
+def test_batch_norm_over_several_processes_keeps_updates_from_being_recorded():
+    game = trainer_of("dcgan", [*NARROW, "trainer.sync_batch_norm=true"]).game
+    assert recording_kind(game, CPU, processes=2) == (None, "no, because BatchNorm asks the other processes")
+    assert recording_kind(game, CPU)[0] == recording_kind(trainer_of("dcgan", NARROW).game, CPU, 2)[0] == "operations"
 
 
 def test_a_resumed_run_is_the_same_run_whether_recorded_or_not():
@@ -299,6 +309,52 @@ def test_going_back_in_the_same_trainer_records_anew():
     assert trainer.recorder.recordings and trainer.values() == means
     found = state(trainer)
     assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+class _OneOfTwo(World):
+    """The second of two processes; nobody is there to average with."""
+
+    rank, size = 1, 2
+    start, shared_draws, _device = Crew.start, Crew.shared_draws, CPU
+
+
+@pytest.mark.parametrize("game", ["gaussian", "augmented", "styles", "double backward", "in parts"])
+def test_a_process_among_several_plays_what_all_draw_from_outside(game):
+    name, settings, request = GAMES[game]
+    ordinary, recorded = (
+        trainer_of(name, settings, kind, world=_OneOfTwo(), **request) for kind in (None, "operations")
+    )
+    for trainer in (ordinary, recorded):
+        torch.manual_seed(0)
+        trainer.world.start(0)
+        for _ in range(10):
+            trainer.iterate()
+    assert set(recorded.recorder.recordings) == {phase.name for phase in recorded.phases}
+    expected, found = state(ordinary), state(recorded)
+    assert not [key for key in expected if not torch.equal(expected[key], found[key])]
+    assert ordinary.values() == recorded.values()
+    assert torch.equal(ordinary.world._shared["cpu"], recorded.world._shared["cpu"])
+
+
+def test_a_phase_that_draws_now_and_then_for_all_processes_is_not_recorded():
+    class Seldom(_Plain):
+        updates = 0
+
+        def discriminator(self, real, fake):
+            return (fake - real).mean()
+
+        def phases(self):
+            d, g = super().phases()
+            return d, replace(g, loss=self._sometimes)
+
+        def _sometimes(self, turn):
+            self.updates += 1
+            return self._generator_phase(turn) + (turn.uniform(turn.size).mean() if self.updates % 2 else 0)
+
+    trainer = trainer_of("gaussian", [], "operations", Seldom(), world=_OneOfTwo())
+    for _ in range(10):
+        trainer.iterate()
+    assert set(trainer.recorder.recordings) == {"D"} and "in some updates only" in trainer.recorder.refused["G"]
 
 
 def test_updates_that_somebody_watches_are_made_step_by_step():

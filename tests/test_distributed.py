@@ -13,6 +13,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,9 +21,11 @@ import torch.distributed as dist
 
 import ganzoo
 from ganzoo import api, checkpoint, distributed
+from ganzoo.callbacks import CheckpointWriter
 from ganzoo.cli import main
 from ganzoo.data import make_feed
 from ganzoo.distributed import local_device, splits
+from ganzoo.recipe import Checkpoints
 from ganzoo.runfolder import locked
 from ganzoo.turn import Share
 
@@ -84,6 +87,15 @@ def test_two_processes_take_the_steps_of_one(arguments):
     assert len(Path("two/metrics.jsonl").read_text().splitlines()) == len(
         Path("one/metrics.jsonl").read_text().splitlines()
     )
+
+
+@pytest.mark.parametrize("micro", [[], ["--set", "trainer.micro_batch=4"]], ids=["whole", "in parts"])
+def test_two_processes_that_play_recorded_updates_take_the_same_steps(micro):
+    with torchrun([*WGAN_GP, *micro], "recorded") as recorded:
+        finish(recorded)
+    with torchrun([*WGAN_GP, *micro, "--set", "trainer.graphs=false"], "ordinary") as ordinary:
+        finish(ordinary)
+    assert furthest("recorded", "ordinary") == 0
 
 
 @pytest.mark.slow
@@ -220,6 +232,45 @@ def test_a_signal_to_the_launcher_leaves_a_checkpoint_where_it_came():
     images = int(checkpoint.last(Path("run/checkpoints")).name)
     assert images % 1600
     assert err.count(f"stopped by SIGTERM at {images:,} images; the same command resumes") == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "every", "reason"),
+    [(None, ["health", None], "health"), ("SIGTERM", ["SIGINT", "SIGTERM"], "SIGINT"), ("SIGTERM", [None, "SIGTERM"],
+     "SIGTERM")],
+)  # fmt: skip
+def test_all_processes_stop_for_one_reason(own, every, reason):
+    class Second(distributed.World):
+        rank, size = 1, 2
+
+        def highest(self, number):
+            return max(number, 2)
+
+        def gather(self, value):
+            assert value == own
+            return every
+
+    writer = CheckpointWriter(Checkpoints())
+    run = SimpleNamespace(images=16, recipe=SimpleNamespace(images=320), world=Second(), folder=Path(), state_dict=dict)
+    run.stop_requested = own
+    writer.on_start(run)
+    writer.on_iteration(run)
+    assert run.stop_requested == reason
+
+
+@pytest.mark.slow
+def test_a_failure_stops_all_processes_with_one_exit_code():
+    arguments = [
+        "ring", "--images", "1M", "--batch", "64", "--set", "health.on_collapse=stop", "--set", "health.every=1",
+        "--set", "metrics.every=640", "--set", "optimizer.D.lr=1e-9", "--set", "generator.widths=[8]",
+        "--set", "discriminator.widths=[8]",
+    ]  # fmt: skip
+    with torchrun(arguments, "run") as run:
+        out, err = run.communicate(timeout=200)
+    assert re.findall(r"exitcode +: (\S+)", err) == ["3", "3"] and not out
+    ours = err.split("torch/distributed/elastic")[0]
+    assert "Traceback" not in ours and len(re.findall("^stopped by", ours, re.MULTILINE)) == 1
+    assert len(re.findall("^data: ", ours, re.MULTILINE)) == 1
 
 
 @pytest.mark.slow
