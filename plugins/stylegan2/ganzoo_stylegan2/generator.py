@@ -89,7 +89,7 @@ class StyleGAN2Generator(ganzoo.Generator):
 
     def synthesise(self, style: Tensor) -> Tensor:
         """style: (N, L, S). Returns (N, C, H, W) in the data's range; noise is random only while training."""
-        x = self.constant.expand(len(style), -1, -1, -1)
+        x = self.constant.expand(style.shape[0], -1, -1, -1)
         picture = None
         for level, block in enumerate(self.levels):
             x, picture = block(x, picture, style[:, max(2 * level - 1, 0) : 2 * level + 2])

@@ -1,0 +1,94 @@
+"""From torch to ONNX, with one line for whatever torch cannot do."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import Any
+
+import torch
+from torch.export import Dim, ExportedProgram
+
+from ..errors import ModelError, printable
+from .subject import Subject
+
+EXAMPLES = 2
+"""Samples in the batch that is traced: torch takes 0 and 1 for sizes that never change."""
+
+_FIXED_BATCH = "specialized it to be a constant"
+"""In torch's message where an operation was told the size of the traced batch as a number."""
+
+MOST_BYTES = 2**31 - 2**24
+"""Of weights: an ONNX file is one protobuf message, which ends at 2 GiB."""
+
+
+def translate(subject: Subject, what: str) -> Any:
+    """The ONNX model of a generator, an `onnx.ModelProto` with a batch of any size, without a trace of this machine.
+
+    what: the generator, for the message of a `ModelError` that says what torch cannot export.
+    """
+    size = sum(tensor.nbytes for tensor in subject.state_dict().values())
+    if size > MOST_BYTES:
+        raise ModelError(f"{what} has {size / 2**30:.1f} GiB of weights: an ONNX file holds less than 2 GiB")
+    with _hushed(), torch.no_grad():
+        shapes = tuple({0: Dim("batch", min=1)} for _ in subject.names)
+        traced = _trace(subject, shapes, what)
+        try:
+            program = torch.onnx.export(
+                traced,
+                dynamo=True,
+                dynamic_shapes=shapes,
+                input_names=subject.names,
+                output_names=["sample"],
+                verbose=False,
+            )
+            assert program is not None
+            return _bare(program.model_proto)
+        except Exception as error:  # torch and onnxscript raise many things
+            raise ModelError(f"{what} cannot be exported: {_reason(error)}") from error
+
+
+def _trace(subject: Subject, shapes: Any, what: str) -> ExportedProgram:
+    """The generator's operations. The second way of tracing is slower, but understands more of Python."""
+    problems = []
+    for strict in (False, True):
+        try:
+            return torch.export.export(subject, subject.inputs(EXAMPLES), dynamic_shapes=shapes, strict=strict)
+        except Exception as error:  # a plugin's network and torch may raise anything
+            problems.append(error)
+    reason = _reason(problems[0])
+    if any(_FIXED_BATCH in str(one) for one in problems):
+        reason = "it is tied to one batch size; take that of x from x.shape[0], which may be left open, not from len(x)"
+    raise ModelError(f"{what} cannot be exported: torch cannot trace it: {reason}") from problems[-1]
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what was at the bottom of an error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return printable(lines[0] if lines else type(error).__name__, 300)
+
+
+def _bare(model: Any) -> Any:
+    """Take away what torch notes of where the operations came from: lines of source code, with their paths."""
+    graph = model.graph
+    for one in (graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
+        one.ClearField("metadata_props")
+        one.ClearField("doc_string")
+    return model
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """What torch's exporter warns of, logs and prints is for those who work on it; what fails is raised."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            yield
+    finally:
+        logging.disable(before)
