@@ -9,28 +9,25 @@ and schedules stay beside it. What cannot be recorded goes on as it is.
 from __future__ import annotations
 
 import logging
-import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .build import Game
-from .device import random_state, set_random_state
-from .interfaces import Batch, Phase
+from .chain import Chain
+from .interfaces import Batch
 from .meter import Meter
-from .recordings import Compute, Function, Given, Graph, Recording
+from .recordable import Kind
+from .recordings import Compute, Function, Given, Graph, Recording, Stage
 from .tracing import Trace
+from .turn import Draws
+from .undo import Undoing, chance
 
 log = logging.getLogger("ganzoo")
-
-Kind = Literal["operations", "graph", "compiled"]
-"""operations: torch's functions one after the other, bit for bit the update.  graph: a CUDA graph of its kernels.
-compiled: one function by torch's compiler, equal to rounding."""
 
 _WARM_UP: Mapping[Kind, int] = {"operations": 50, "graph": 3, "compiled": 3}
 """Ordinary updates of a phase before it is recorded: optimisers, sums and libraries are set up by then. Where playing
@@ -39,228 +36,198 @@ _SHORT_SECONDS = 0.005
 """Updates that take longer are not held up by Python, so that playing their operations gains nothing."""
 
 
-def recording_kind(game: Game, device: torch.device, processes: int = 1) -> tuple[Kind | None, str]:
-    """How the updates of a game are recorded, if they can be; and in words: "yes", or "no, because …"."""
-    options = game.recipe.trainer
-    if not options.compile and not options.graphs:
-        return None, "no, because they are switched off"
-    if not options.compile and device.type not in ("cpu", "cuda"):
-        return None, f"no, because {device.type} has none"
-    why = _refusal(game, processes)
-    if why:
-        return None, f"no, because {why}"
-    if options.compile:
-        return "compiled", "compiled"
-    return ("graph", "yes") if device.type == "cuda" else ("operations", "operations of short updates")
+@dataclass
+class _Known:
+    """What ordinary updates of a chain have shown.
 
+    given: to the stages of the last one.  makers: of the draws among that, by stage.  seconds: of the fastest.
+    logged: how often each stage logs what.
+    """
 
-def _refusal(game: Game, processes: int) -> str | None:
-    parts: dict[str, nn.Module] = {**game.players, f"loss {game.recipe.loss.name}": game.loss}
-    parts |= {f"penalty {name}": part for name, part in game.penalties.items()}
-    parts |= {f"augmentation {name}": part for name, part in game.augmentations.items()}
-    for name, part in parts.items():
-        for module in part.modules():
-            if not getattr(module, "capturable", True):
-                return f"{type(module).__name__} in {name} decides in Python"
-    if any(phase.reuses for phase in game.phases()):
-        return "a phase learns from the samples of another"
-    if processes > 1 and game.recipe.trainer.sync_batch_norm:
-        return "BatchNorm asks the other processes"
-    return None
+    given: list[Given]
+    makers: list[list[Callable[[], Tensor]]]
+    seconds: float
+    updates: int = 0
+    trace: Trace | None = None
+    logged: list[Counter[str]] = field(default_factory=list)
+    proven: bool = False
+
+    def habit(self) -> list[tuple[bool, int]]:
+        """What each stage asks for."""
+        return [(one.batch is not None, len(made)) for one, made in zip(self.given, self.makers, strict=True)]
 
 
 class Recorder:
-    """Keeps a recording of each phase.
+    """Keeps a recording of each chain.
 
     kind: how to record; None never does.  modules: whose buffers an update may change.
-    refused: by phase, why it is not recorded after all.
+    refused: by chain, why it is not recorded after all.
     """
 
     def __init__(self, kind: Kind | None, modules: Iterable[nn.Module] = ()) -> None:
         self.kind = kind
         self.refused: dict[str, str] = {}
         self.recordings: dict[str, Recording] = {}
-        self._modules = list(modules)
-        self._seen: Counter[str] = Counter()
-        self._fastest: dict[str, float] = {}
-        self._asks: dict[str, tuple[bool, int]] = {}
-        self._makers: dict[str, list[Callable[[], Tensor]]] = {}
-        self._traces: dict[str, Trace] = {}
-        self._logged: dict[str, Counter[str]] = {}
+        self._undoing = Undoing(modules)
+        self._known: dict[str, _Known] = {}
         self._pool: Any = None
-        self._unproven: set[str] = set()
 
-    def saw(self, phase: Phase, batch: Batch | None, makers: Sequence[Callable[[], Tensor]], seconds: float) -> None:
-        """An ordinary update was made, with this batch if it asked for one.
+    def saw(self, chain: Chain, given: list[Given], makers: list[list[Callable[[], Tensor]]], seconds: float) -> None:
+        """An ordinary update was made. given: to each stage.  makers: of the draws among that."""
+        if self.kind is None or chain.name in self.refused:
+            return
+        now, known = _Known(given, makers, seconds), self._known.get(chain.name)
+        if known is None:
+            known = self._known[chain.name] = now
+        elif known.habit() != now.habit():
+            self._refuse(chain, "it asks for real samples, or draws, in some updates only")
+        known.given, known.makers = given, makers
+        known.seconds = min(seconds, known.seconds)
+        known.updates += 1
 
-        makers: of what it drew outside of what a recording holds.
+    def pending(self, phase: str) -> bool:
+        """True if updates of a phase, by its name, may yet come to be played."""
+        chains = [name for name in self._known if phase in name.split("+") and name not in self.refused]
+        return any(not self._known[name].proven and self._short(self._known[name]) for name in chains)
+
+    def _short(self, known: _Known) -> bool:
+        return self.kind != "operations" or known.seconds < _SHORT_SECONDS * len(known.given)
+
+    def ready(self, chain: Chain, meter: Meter) -> bool:
+        """True if the next update is to be played; makes the recording when it is time to.
+
+        meter: what the stages log to.
         """
-        name = phase.name
-        self._seen[name] += 1
-        asks = (batch is not None, len(makers))
-        if self._asks.setdefault(name, asks) != asks and name not in self.refused:
-            self._refuse(phase, "it asks for real samples, or draws, in some updates only")
-        self._makers[name] = list(makers)
-        self._fastest[name] = min(seconds, self._fastest.get(name, seconds))
-
-    def ready(self, phase: Phase) -> bool:
-        """True if the phase is to be played, or recorded."""
-        if phase.name in self.recordings:
+        if chain.name in self.recordings:
             return True
-        if self.kind is None or phase.name in self.refused or self._seen[phase.name] < _WARM_UP[self.kind]:
+        known = self._known.get(chain.name)
+        if self.kind is None or known is None or chain.name in self.refused:
             return False
-        return self.kind != "operations" or self._fastest[phase.name] < _SHORT_SECONDS
+        if known.updates >= _WARM_UP[self.kind] and self._short(known):
+            self._trace(chain, known, meter)
+        return chain.name in self.recordings
 
-    def play(
-        self,
-        phase: Phase,
-        parameters: Sequence[nn.Parameter],
-        draw: Callable[[], Batch],
-        compute: Compute,
-        meter: Meter,
-    ) -> None:
-        """Make the phase's update: from its recording, or so as to make one.
+    def play(self, chain: Chain, draw: Callable[[], Batch], meter: Meter) -> Iterator[None]:
+        """Make an update from its recording, one stage after the other.
 
-        draw: the batch, asked only if the phase asks for one.  meter: what `compute` logs to.
+        draw: the batch, asked only if a stage asks for one.  meter: what the stages log to.
         """
-        meter.settle()
-        name = phase.name
-        given = Given(draw() if self._asks[name][0] else None, [make() for make in self._makers[name]])
-        recording = self.recordings.get(name)
-        if recording is None:
-            self._trace(phase, parameters, given, compute, meter)
-        elif name in self._unproven:
-            self._unproven.discard(name)
-            self._prove(phase, recording, parameters, given, compute, meter)
-        else:
-            recording.play(given)
-            meter.counts.update(self._logged[name])
-
-    def _trace(
-        self, phase: Phase, parameters: Sequence[nn.Parameter], given: Given, compute: Compute, meter: Meter
-    ) -> None:
-        """Make the update, and a trace of it beside; the second trace in a row becomes a recording."""
-
-        def logged(given: Given) -> None:
-            compute(given)
+        known, recording = self._known[chain.name], self.recordings[chain.name]
+        stages = [] if known.proven else chain.stages()
+        for number, logged in enumerate(known.logged):
             meter.settle()
+            batch = None if known.given[number].batch is None else draw()
+            given = Given(batch, [make() for make in known.makers[number]])
+            if stages:
+                compute = partial(_step, stages[number], draw)
+                self._prove(chain, number, given, compute, meter)
+                known.proven = number == len(stages) - 1
+            else:
+                recording.play(number, given)
+                meter.counts.update(logged)
+            yield
 
-        before, held, chance = meter.counts.copy(), self._buffers(), _chance()
+    def _trace(self, chain: Chain, known: _Known, meter: Meter) -> None:
+        """Trace an update that leaves nothing behind; the second trace in a row becomes a recording."""
+        meter.settle()
+        held, before = self._undoing.buffers(), chance()
         why, trace = "", None
+        known.logged = []
+
+        def logged(number: int, stage: Stage) -> Callable[[Sequence[Tensor]], None]:
+            def compute(tensors: Sequence[Tensor]) -> None:
+                before, given = meter.counts.copy(), known.given[number].of(tensors)
+                stage(given.real, Draws(list(given.draws)))
+                meter.settle()
+                known.logged.append(meter.counts - before)
+
+            return compute
+
         try:
-            with self._undone(meter):
-                trace = Trace(parameters, given.tensors, lambda tensors: logged(given.of(tensors)))
-                self._logged[phase.name] = meter.counts - before
-                if any(one is not two for one, two in zip(held, self._buffers(), strict=True)):
+            with self._undoing(meter):
+                computes = [logged(number, stage) for number, stage in enumerate(chain.stages())]
+                trace = Trace(chain.parameters, [given.tensors for given in known.given], computes)
+                if any(one is not two for one, two in zip(held, self._undoing.buffers(), strict=True)):
                     why = "it replaces a buffer instead of changing it in place"
-                elif chance != _chance():
+                elif before != chance():
                     why = "it draws random numbers in Python"
         except Exception as error:  # a part may do anything that cannot be traced
-            why = _first_line(error)
-        logged(given)
-        first = self._traces.pop(phase.name, None)
+            why, trace = _first_line(error), None
+        first, known.trace = known.trace, None
         if trace is None or why:
-            self._refuse(phase, why)
+            self._refuse(chain, why)
         elif trace.dynamic or (self.kind == "graph" and trace.crosses_devices):
-            self._refuse(phase, trace.dynamic or "it copies values between devices")
+            self._refuse(chain, trace.dynamic or "it copies values between devices")
         elif first is None:
-            self._traces[phase.name] = trace
+            known.trace = trace
         elif not trace.same_as(first):
-            self._refuse(phase, "it does not do the same in each update")
+            self._refuse(chain, "it does not do the same in each update")
         else:
-            self._record(phase, parameters, given, logged, trace, meter)
+            self._record(chain, known, trace, meter)
 
-    def _record(
-        self,
-        phase: Phase,
-        parameters: Sequence[nn.Parameter],
-        given: Given,
-        compute: Compute,
-        trace: Trace,
-        meter: Meter,
-    ) -> None:
-        """Turn the trace of an update that was made into a recording."""
+    def _record(self, chain: Chain, known: _Known, trace: Trace, meter: Meter) -> None:
+        """Turn a trace into a recording."""
         try:
             if self.kind == "graph":
                 self._pool = self._pool or torch.cuda.graph_pool_handle()
-                with self._undone(meter):  # capturing logs without computing
-                    self.recordings[phase.name] = Graph(parameters, given, compute, self._pool)
+                with self._undoing(meter):  # capturing logs without computing
+                    computes = [partial(_logged, stage, meter) for stage in chain.stages()]
+                    self.recordings[chain.name] = Graph(chain.parameters, known.given, computes, self._pool)
             else:
-                self.recordings[phase.name] = Function(parameters, trace, self.kind == "compiled")
-            self._unproven.add(phase.name)
+                self.recordings[chain.name] = Function(chain.parameters, trace, self.kind == "compiled")
         except Exception as error:  # compilers and drivers may refuse what they like
-            self._refuse(phase, _first_line(error))
+            self._refuse(chain, _first_line(error))
             if self.kind == "graph":  # torch's state after a capture that failed is not to be trusted
                 self.forget()
                 self.kind = None
 
-    def _prove(
-        self,
-        phase: Phase,
-        recording: Recording,
-        parameters: Sequence[nn.Parameter],
-        given: Given,
-        compute: Compute,
-        meter: Meter,
-    ) -> None:
-        """Make an update both ways and keep the ordinary one; the recording too, if it did the same.
+    def _prove(self, chain: Chain, number: int, given: Given, compute: Compute, meter: Meter) -> None:
+        """Make a stage both ways and keep the ordinary one; the recording too, if it did the same.
 
         Operations have to give the same bit for bit, the others the same gradients to rounding.
         """
+        recording, parameters = self.recordings.get(chain.name), chain.parameters[number]
         why, played = "played alone, it does not give the same", list[Tensor | None]()
-        try:
-            with self._undone(meter):
-                recording.play(given)
-                played = [one if one is None else one.clone() for one in self._outcome(parameters, meter)]
-        except Exception as error:
-            why = _first_line(error)
+        if recording:
+            try:
+                with self._undoing(meter):
+                    recording.play(number, given)
+                    played = [one if one is None else one.clone() for one in self._outcome(parameters, meter)]
+            except Exception as error:
+                why = _first_line(error)
         compute(given)
         meter.settle()
         made = self._outcome(parameters, meter)
         same = _equal if self.kind == "operations" else _close
-        if len(played) != len(made) or not same(played, made):
-            self._refuse(phase, why)
+        if recording and (len(played) != len(made) or not same(played, made)):
+            self._refuse(chain, why)
 
     def _outcome(self, parameters: Sequence[nn.Parameter], meter: Meter) -> list[Tensor | None]:
         gradients = [parameter.grad for parameter in parameters]
         if self.kind != "operations":
             return gradients
-        return [*gradients, *self._buffers(), *meter.sums, torch.get_rng_state()]
+        return [*gradients, *self._undoing.buffers(), *meter.sums, torch.get_rng_state()]
 
-    def _buffers(self) -> list[Tensor]:
-        return [buffer for module in self._modules for buffer in module.buffers()]
-
-    @contextmanager
-    def _undone(self, meter: Meter) -> Iterator[None]:
-        """What happens within leaves no trace in buffers, random numbers and what was logged."""
-        places = [
-            (module._buffers, name) for top in self._modules for module in top.modules() for name in module._buffers
-        ]
-        held = [(owner, name, owner[name]) for owner, name in places]
-        contents = [(one, one.clone()) for one in (*self._buffers(), *meter.sums)]
-        chance, counts = random_state(), meter.counts.copy()
-        try:
-            yield
-        finally:
-            for owner, name, buffer in held:
-                owner[name] = buffer
-            with torch.no_grad():
-                for tensor, kept in contents:
-                    tensor.copy_(kept)
-            set_random_state(chance)
-            meter.drop()
-            meter.counts = counts
-
-    def _refuse(self, phase: Phase, why: str) -> None:
-        self.refused[phase.name] = why
-        for kept in (self._traces, self.recordings):
-            kept.pop(phase.name, None)
-        log.info("phase %s is not recorded: %s", phase.name, why)
+    def _refuse(self, chain: Chain, why: str) -> None:
+        self.refused[chain.name] = why
+        for kept in (self.recordings, self._known):
+            kept.pop(chain.name, None)
+        log.info("phase %s is not recorded: %s", chain.name, why)
 
     def forget(self) -> None:
         """Record anew: what the recordings write to is no longer in use."""
-        for kept in (self.recordings, self._traces, self._seen, self._unproven):
-            kept.clear()
+        self.recordings.clear()
+        self._known.clear()
+
+
+def _step(stage: Stage, draw: Callable[[], Batch], given: Given) -> None:
+    """A stage from what is given, and from a batch where it unexpectedly asks for one."""
+    stage(draw if given.batch is None else given.real, Draws(list(given.draws)))
+
+
+def _logged(stage: Stage, meter: Meter, given: Given) -> None:
+    stage(given.real, Draws(list(given.draws)))
+    meter.settle()
 
 
 def _equal(played: Sequence[Tensor | None], made: Sequence[Tensor | None]) -> bool:
@@ -278,9 +245,3 @@ def _close(played: Sequence[Tensor | None], made: Sequence[Tensor | None]) -> bo
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _chance() -> tuple[Any, ...]:
-    """The states of Python's and NumPy's global generators."""
-    name, keys, *rest = np.random.get_state()
-    return random.getstate(), name, np.asarray(keys).tobytes(), *rest

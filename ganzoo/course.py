@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .chain import repeats
 from .interfaces import Phase
-from .trainer import repeats
 
 Kind = tuple[tuple[str, int], ...]
 """Rounds in which the same phases play as often: their names, and how often each does."""

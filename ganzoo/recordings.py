@@ -1,4 +1,4 @@
-"""Recordings of an update's gradients: its operations as a function, or a CUDA graph of its kernels."""
+"""Recordings of an update's gradients: its operations as functions, or CUDA graphs of its kernels."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from .interfaces import Batch
 from .tracing import Trace
+from .turn import Draws, Turn
 
 
 @dataclass(frozen=True)
 class Given:
-    """What an update is made from. batch: None if it asks for none.  draws: made outside of it."""
+    """What a stage is made from. batch: None if it asks for none.  draws: made outside of it."""
 
     batch: Batch | None
     draws: Sequence[Tensor] = ()
@@ -33,58 +34,75 @@ class Given:
             return Given(None, draws)
         return Given(Batch(dict(zip(self.batch.fields, rest[1:], strict=True)), rest[0]), draws)
 
+    def real(self) -> Batch:
+        """The batch. Raises `RuntimeError` if there is none."""
+        if self.batch is None:
+            raise RuntimeError("it asks for real samples in some updates only")
+        return self.batch
 
+
+Stage = Callable[[Callable[[], Batch], Draws], Turn]
+"""Leaves the gradients of one phase in its parameters' `grad`, from a batch, drawn when asked for, and shared draws."""
 Compute = Callable[[Given], object]
-"""Leaves the gradients of one update in the parameters' `grad`."""
+"""The same from what is given."""
 
 
 class Recording(Protocol):
-    """An update to play."""
+    """An update to play, stage by stage."""
 
-    def play(self, given: Given) -> None:
-        """Do to gradients, buffers and sums what the update does."""
+    def play(self, stage: int, given: Given) -> None:
+        """Do to gradients, buffers and sums what the stage of this number does."""
 
 
 class Function:
-    """The operations of an update as a function of what it is given."""
+    """The operations of each stage as a function of what it is given."""
 
-    def __init__(self, parameters: Sequence[nn.Parameter], trace: Trace, compiled: bool) -> None:
-        self._learning = list(zip(parameters, trace.learning, strict=True))
-        self._settled = False  # whether gradients come in their parameters' layout, which does not change
-        self._function = trace.compiled() if compiled else trace.operations()
+    def __init__(self, parameters: Sequence[Sequence[nn.Parameter]], trace: Trace, compiled: bool) -> None:
+        self._learning = [list(zip(*both, strict=True)) for both in zip(parameters, trace.learning, strict=True)]
+        self._settled = [False] * len(parameters)  # whether gradients come in their parameters' layout for good
+        self._stages = trace.compiled() if compiled else trace.operations()
+        self._values: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def play(self, given: Given) -> None:
-        gradients = iter(self._function(given.tensors))
+    def play(self, stage: int, given: Given) -> None:
+        gradients = iter(self._stages[stage](given.tensors, self._values))
+        if stage == len(self._stages) - 1:
+            self._values.clear()
         alike = True
-        for parameter, learning in self._learning:
+        for parameter, learning in self._learning[stage]:
             gradient = next(gradients) if learning else None
-            if not self._settled and gradient is not None and gradient.stride() != parameter.stride():
+            if not self._settled[stage] and gradient is not None and gradient.stride() != parameter.stride():
                 gradient, alike = _like(gradient, parameter), False
             parameter.grad = gradient
-        self._settled |= alike
+        self._settled[stage] |= alike
 
 
 class Graph:
-    """A CUDA graph of the update's kernels, with memory of its own for what it is given and for gradients."""
+    """A CUDA graph of each stage's kernels, with memory of its own for what it is given and for gradients."""
 
-    def __init__(self, parameters: Sequence[nn.Parameter], given: Given, compute: Compute, pool: Any) -> None:
-        self._parameters, self._given = parameters, given.of([tensor.clone() for tensor in given.tensors])
-        self._graph = torch.cuda.CUDAGraph()
-        gradients = [parameter.grad for parameter in parameters]  # of the update just made, whose step is to come
-        try:
-            stream = _capture_stream(parameters[0].device)
-            with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-                compute(self._given)
-            self._gradients = [parameter.grad for parameter in parameters]
-        finally:
-            _give(parameters, gradients)
+    def __init__(
+        self,
+        parameters: Sequence[Sequence[nn.Parameter]],
+        given: Sequence[Given],
+        computes: Sequence[Compute],
+        pool: Any,
+    ) -> None:
+        self._parameters = parameters
+        self._given = [one.of([tensor.clone() for tensor in one.tensors]) for one in given]
+        self._graphs, self._gradients = list[torch.cuda.CUDAGraph](), list[list[Tensor | None]]()
+        stream = _capture_stream(parameters[0][0].device)
+        for own, mine, compute in zip(parameters, self._given, computes, strict=True):
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+                compute(mine)
+            self._graphs.append(graph)
+            self._gradients.append([parameter.grad for parameter in own])
 
-    def play(self, given: Given) -> None:
-        for mine, one in zip(self._given.tensors, given.tensors, strict=True):
+    def play(self, stage: int, given: Given) -> None:
+        for mine, one in zip(self._given[stage].tensors, given.tensors, strict=True):
             mine.copy_(one)
-        self._graph.replay()
-        _give(self._parameters, self._gradients)
+        self._graphs[stage].replay()
+        _give(self._parameters[stage], self._gradients[stage])
 
 
 @cache

@@ -78,9 +78,8 @@ class Rehearsal:
 
 def settled(trainer: Trainer, phase: Phase, updates: int) -> bool:
     """True if a phase that was updated so often goes on as now: from a recording, or never from one."""
-    recorder, (enough, most) = trainer.recorder, _SETTLING
-    recorded = phase.name in recorder.recordings
-    return recorded or updates >= most or (updates >= enough and not recorder.ready(phase))
+    enough, most = _SETTLING
+    return updates >= most or (updates >= enough and not trainer.recorder.pending(phase.name))
 
 
 class _EveryPhaseOnce(Game):

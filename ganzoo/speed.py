@@ -7,8 +7,8 @@ import math
 import torch
 
 from .build import Game
-from .capture import recording_kind
 from .linear import onednn
+from .recordable import recording_kind
 from .residence import free_memory
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import islice
 from types import BuiltinFunctionType, MethodDescriptorType
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.autograd.profiler import record_function
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from .pieces import MARK, Piece, cut
 
 _SAME_MEMORY = ("aten.alias.default", "aten.detach.default")
 """Operations that give their argument again, to autograd's ends."""
@@ -41,30 +45,42 @@ class _NoDispatchedReading(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class Trace:
-    """The operations of an update, which making it also makes: the parameters have their gradients then.
+    """The operations of an update in one or several stages, which making it also makes.
 
-    given: the tensors that compute makes the update from.  learning: which parameters got a gradient.
+    stages: each leaves the gradients of its parameters, from the tensors that it is given.
+    learning: by stage, which parameters got a gradient.
     dynamic: that an operation gives more or less by what its arguments hold, in words, or None.
     crosses_devices: true if values are copied from one device to another.
-    Raises what the update raises, and `RuntimeError` if it asks for a tensor's value.
+    Raises what a stage raises, and `RuntimeError` if it asks for a tensor's value.
     """
 
     def __init__(
-        self, parameters: Sequence[nn.Parameter], given: Sequence[Tensor], compute: Callable[[Sequence[Tensor]], object]
+        self,
+        parameters: Sequence[Sequence[nn.Parameter]],
+        given: Sequence[Sequence[Tensor]],
+        stages: Sequence[Callable[[Sequence[Tensor]], object]],
     ) -> None:
         from torch.fx.experimental.proxy_tensor import make_fx  # takes a second to import
 
-        def gradients(*tensors: Tensor) -> list[Tensor]:
-            with _NoDispatchedReading(), _NoReading():  # type: ignore[no-untyped-call]
-                compute(tensors)
-            return [parameter.grad for parameter in parameters if parameter.grad is not None]
+        self.learning: list[list[bool]] = []
 
-        self._given = given
-        module = make_fx(gradients)(*given)
+        def gradients(*tensors: Tensor) -> list[list[Tensor]]:
+            found, rest = list[list[Tensor]](), iter(tensors)
+            with _NoDispatchedReading(), _NoReading():  # type: ignore[no-untyped-call]
+                for own, mine, stage in zip(parameters, given, stages, strict=True):
+                    with record_function(MARK):
+                        stage(list(islice(rest, len(mine))))
+                    self.learning.append([parameter.grad is not None for parameter in own])
+                    found.append([parameter.grad for parameter in own if parameter.grad is not None])
+            return found
+
+        # stages may be given the same tensors, which tracing could not tell apart
+        self._given = [[tensor.detach() for tensor in mine] for mine in given]
+        module = make_fx(gradients)(*(tensor for mine in self._given for tensor in mine))
         self.dynamic = next(filter(None, map(_dynamic, module.graph.nodes)), None)
         self.crosses_devices = any(map(_crossing, module.graph.nodes))
-        self.learning = [parameter.grad is not None for parameter in parameters]
         self._graph, self._constants = _with_constants_as_arguments(module)
+        self._pieces = cut(self._graph, len(self._constants), [len(mine) for mine in given])
 
     def same_as(self, other: Trace) -> bool:
         """True if both do the same with the same memory."""
@@ -73,27 +89,39 @@ class Trace:
         alike = all(_same(one, two) for one, two in zip(self._constants, other._constants, strict=True))
         return alike and str(self._graph) == str(other._graph)
 
-    def operations(self) -> Callable[[Sequence[Tensor]], Sequence[Tensor]]:
-        """The gradients as a function of what is given, computed by the same operations one by one."""
-        for node in self._graph.nodes:
-            node.target = _quick(node.target)
-        return self._of_given(fx.GraphModule(nn.Module(), self._graph).forward)
+    def operations(self) -> list[Played]:
+        """The stages, computed by the same operations one by one."""
+        for piece in self._pieces:
+            for node in piece.graph.nodes:
+                node.target = _quick(node.target)
+        functions = [fx.GraphModule(nn.Module(), piece.graph).forward for piece in self._pieces]
+        return [Played(*both, self._constants) for both in zip(self._pieces, functions, strict=True)]
 
-    def compiled(self) -> Callable[[Sequence[Tensor]], Sequence[Tensor]]:
-        """The gradients as a function of what is given, by torch's compiler. Takes seconds to minutes."""
+    def compiled(self) -> list[Played]:
+        """The only stage, by torch's compiler. Takes seconds to minutes."""
+        (piece,), (given,) = self._pieces, self._given
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # torch warns of parts of its own
             from torch import _inductor
 
             # random numbers as torch draws them, so that compiled training is ordinary training to rounding; small
             # matrix products as sums, which join the operations around them
             options = {"fallback_random": True, "post_grad_fusion_options": {"decompose_mm_pass": {}}}
-            module, example = fx.GraphModule(nn.Module(), self._graph), [*self._constants, *self._given]
-            return self._of_given(_inductor.compile(module, example, options=options))
+            module, example = fx.GraphModule(nn.Module(), piece.graph), [*self._constants, *given]
+            return [Played(piece, _inductor.compile(module, example, options=options), self._constants)]
 
-    def _of_given(self, function: Callable[..., Sequence[Tensor]]) -> Callable[[Sequence[Tensor]], Sequence[Tensor]]:
-        constants = self._constants
-        self._given = []
-        return lambda given: function(*constants, *given)
+
+class Played:
+    """One stage as a function."""
+
+    def __init__(self, piece: Piece, function: Callable[..., Sequence[Tensor]], constants: Sequence[Any]) -> None:
+        self._function, self._constants = function, list(constants)
+        self._takes, self._leaves, self._gradients = piece.takes, piece.leaves, piece.gradients
+
+    def __call__(self, given: Sequence[Tensor], values: dict[str, Tensor]) -> Sequence[Tensor]:
+        """The gradients. values: of earlier stages by name, to which those that later ones take are added."""
+        results = self._function(*self._constants, *given, *(values[name] for name in self._takes))
+        values.update(zip(self._leaves, results[self._gradients :], strict=True))
+        return results[: self._gradients]
 
 
 def _with_constants_as_arguments(module: fx.GraphModule) -> tuple[fx.Graph, list[Any]]:
@@ -110,9 +138,6 @@ def _with_constants_as_arguments(module: fx.GraphModule) -> tuple[fx.Graph, list
             graph.erase_node(node)
         elif str(node.target) in _SAME_MEMORY:
             node.replace_all_uses_with(node.args[0])
-            graph.erase_node(node)
-    for node in reversed(graph.nodes):
-        if "_record_function" in str(node.target):  # marks for the profiler
             graph.erase_node(node)
     return graph, constants
 

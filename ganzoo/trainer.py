@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from .build import Game
-from .capture import Recorder, recording_kind
+from .capture import Recorder
+from .chain import Chain, chained, repeats
 from .data import Feed
 from .device import random_state, seed_all, set_precision, set_random_state
 from .distributed import World, splits
@@ -21,38 +22,10 @@ from .interfaces import Batch, Callback, Phase
 from .linear import onednn
 from .meter import Meter
 from .normalisation import synchronised
-from .optim import Steps, lazy_ratio, learning_rate, make_optimizer, options_for
-from .recordings import Given
+from .recordable import recording_kind
+from .recordings import Given, Stage
+from .team import Team
 from .turn import Draws, Share, Turn, TurnContext
-
-
-class Team:
-    """The players that learn together, their optimiser and its schedule."""
-
-    def __init__(self, game: Game, roles: tuple[str, ...], phases: Sequence[Phase]) -> None:
-        players = [game.players[role] for role in roles]
-        self.parameters = [p for player in players for p in player.parameters() if p.requires_grad]
-        self._options = options_for(game.recipe, roles)
-        self._ratio = lazy_ratio(phases)
-        self._total = game.recipe.images
-        self.optimizer = make_optimizer(self.parameters, self._options, self._ratio, game.recipe.trainer.fused)
-        self._steps = Steps(self.optimizer, game.recipe.trainer.fused)
-
-    def step(self, images: int, world: World) -> None:
-        """One optimiser step, at the schedule's step size, along the gradient of all processes."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self._options, images, self._total) * self._ratio
-        world.average(p.grad for p in self.parameters if p.grad is not None)
-        self._steps.step()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the optimiser, its state in the memory layout of the parameters, which fused kernels rely on."""
-        self.optimizer.load_state_dict(dict(state))
-        self._steps.forget()
-        for parameter, slots in self.optimizer.state.items():
-            for name, value in slots.items():
-                if isinstance(value, Tensor) and value.shape == parameter.shape:
-                    slots[name] = torch.empty_like(parameter).copy_(value)
 
 
 class Trainer:
@@ -105,7 +78,7 @@ class Trainer:
             roles: Team(game, roles, [phase for phase in self.phases if phase.trains == roles]) for roles in teams
         }
         self._batch: Batch | None = None
-        self._kept: dict[int, dict[str, Tensor]] = {}
+        self._chains: dict[tuple[Phase, ...], Chain] = {}
         self._learners: tuple[str, ...] | None = None
         self._watching: list[Callback] = []
         kind, _ = recording_kind(game, device, self.world.size)
@@ -140,59 +113,96 @@ class Trainer:
 
     def iterate(self) -> None:
         """One round through all phases. The first update of a round and each repeat get a fresh batch."""
-        self._batch, self._kept = None, {}
+        self._batch = None
         due = [phase for phase in self.phases if self.iteration % phase.every == 0]
         updates = [phase for phase in due for _ in range(repeats(phase, self.iteration))]
         self._watching = [one for one in self.callbacks if type(one).on_update is not Callback.on_update]
+        begun: dict[str, Iterator[None]] = {}
         for number, phase in enumerate(updates):
             if number and updates[number - 1] is phase:
                 self._batch = None
-            self._update(phase, _kept_for_later(updates[number:]))
+            update = begun.pop(phase.name, None)
+            if update is None:
+                phases = chained(updates[number:], begun)
+                update = self._update(phases)
+                begun |= {later.name: update for later in phases[1:]}
+            next(update)
         self.meter.settle()
         self.iteration += 1
 
-    def _update(self, phase: Phase, keeps: tuple[str, ...] = ()) -> None:
-        self._let_learn((*phase.trains, *keeps))
-        team = self.teams[phase.trains]
-        watchers = [callback for callback in self._watching if callback.watches(self, phase)]
-        turn = None
-        if watchers or not self.recorder.ready(phase):
-            begun, draws = time.perf_counter(), Draws()
-            turn = self._compute(phase, team, self._draw, draws, keeps)
-            # alone, a process draws within the update, in the order of everything that it draws
-            shared = draws.makers if self.world.size > 1 else []
-            self.recorder.saw(phase, turn.drawn, shared, time.perf_counter() - begun)
+    def _update(self, phases: tuple[Phase, ...]) -> Iterator[None]:
+        """Update one phase after the other, of which each learns from what the one before has generated."""
+        chain = self._chain(phases)
+        watchers = [[one for one in self._watching if one.watches(self, phase)] for phase in phases]
+        turns: Iterator[Turn | None]
+        if any(watchers) or not self.recorder.ready(chain, self.meter):
+            turns = self._step_by_step(chain)
         else:
-            self.recorder.play(phase, team.parameters, self._draw, partial(self._replay, phase, team), self.meter)
-        team.step(self.images, self.world)
-        self.world.average(buffer for buffer in self._parts.buffers() if buffer.is_floating_point())
-        if phase.after:
-            phase.after(self.players)
-        if turn:
-            for callback in watchers:
-                callback.on_update(self, phase, turn)
+            turns = self.recorder.play(chain, self._draw, self.meter)
+        for phase, watching, turn in zip(phases, watchers, turns, strict=False):  # nothing comes after the last turn
+            self.teams[phase.trains].step(self.images, self.world)
+            self.world.average(buffer for buffer in self._parts.buffers() if buffer.is_floating_point())
+            if phase.after:
+                phase.after(self.players)
+            if turn:
+                for callback in watching:
+                    callback.on_update(self, phase, turn)
+            yield
 
-    def _replay(self, phase: Phase, team: Team, given: Given) -> None:
-        """An update from what it is given."""
-        batch = given.batch
-        draw = self._draw if batch is None else lambda: batch
-        self._compute(phase, team, draw, Draws(list(given.draws)))
+    def _chain(self, phases: tuple[Phase, ...]) -> Chain:
+        if phases not in self._chains:
+            parameters = [self.teams[phase.trains].parameters for phase in phases]
+            self._chains[phases] = Chain(
+                tuple(phase.name for phase in phases), parameters, partial(self._stages, phases)
+            )
+        return self._chains[phases]
+
+    def _stages(self, phases: tuple[Phase, ...]) -> list[Stage]:
+        """The stages of one update of these phases: each leaves the gradients of its own."""
+        kept: dict[int, Mapping[str, Tensor]] = {}
+        heirs = (*phases[1:], None)
+        return [
+            partial(self._compute, phase, heir.trains if heir else (), kept)
+            for phase, heir in zip(phases, heirs, strict=True)
+        ]
+
+    def _step_by_step(self, chain: Chain) -> Iterator[Turn]:
+        given, makers, seconds = list[Given](), list[list[Callable[[], Tensor]]](), 0.0
+        for stage in chain.stages():
+            begun, draws = time.perf_counter(), Draws()
+            turn = stage(self._draw, draws)
+            seconds += time.perf_counter() - begun
+            # alone, a process draws within the update, in the order of everything that it draws
+            batch = self._batch if turn.drawn else None
+            given.append(Given(batch, draws.values if self.world.size > 1 else ()))
+            makers.append(draws.makers if self.world.size > 1 else [])
+            if len(given) == len(chain.names):
+                self.recorder.saw(chain, given, makers, seconds)
+            yield turn
 
     def _compute(
-        self, phase: Phase, team: Team, draw: Callable[[], Batch], draws: Draws, keeps: tuple[str, ...] = ()
+        self,
+        phase: Phase,
+        keeps: tuple[str, ...],
+        kept: dict[int, Mapping[str, Tensor]],
+        draw: Callable[[], Batch],
+        draws: Draws,
     ) -> Turn:
-        """Leave the gradients of an update in the team's parameters; returns the last part's turn."""
-        for parameter in team.parameters:
+        """Leave the gradients of an update in the parameters of those that learn; returns the last part's turn.
+
+        keeps: roles whose samples the next phase learns from, in `kept` by part.
+        """
+        self._let_learn((*phase.trains, *keeps))
+        for parameter in self.teams[phase.trains].parameters:
             parameter.grad = None
         weight = phase.every / self.splits
         for part in range(self.splits):
-            taken = self._kept.pop(part, {}) if phase.reuses else {}
-            turn = self._turn(phase, part, draws, draw, keeps, taken)
+            turn = self._turn(phase, part, draws, draw, keeps, kept.pop(part, {}))
             loss = phase.loss(turn)
             self.meter.add(f"loss/{phase.name}", loss)
             (loss * weight if weight != 1 else loss).backward()  # type: ignore[no-untyped-call]
             if turn.kept:
-                self._kept[part] = turn.kept
+                kept[part] = turn.kept
         return turn
 
     def _turn(
@@ -284,19 +294,6 @@ class Trainer:
         self.recorder.forget()
         set_random_state(state["random"])
         self.world.load_state_dict(state.get("world", {}))
-
-
-def repeats(phase: Phase, iteration: int) -> int:
-    """How often a phase updates in this iteration."""
-    return phase.repeats(iteration) if callable(phase.repeats) else phase.repeats
-
-
-def _kept_for_later(updates: Sequence[Phase]) -> tuple[str, ...]:
-    """The learners of a later update that learns from what the first of these, the next one, generates."""
-    phase, *later = updates
-    if phase in later:
-        return ()
-    return next((one.trains for one in later if one.reuses and one.trains != phase.trains), ())
 
 
 def full_name(callback: Callback) -> str:

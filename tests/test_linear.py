@@ -116,8 +116,8 @@ def test_players_train_by_it_to_rounding():
         trainer = trainer_of(*settings)
         torch.manual_seed(0)
         with Calls() as calls:
-            trainer._let_learn(("D",))
-            trainer._compute(trainer.phases[0], trainer.teams[("D",)], trainer._draw, Draws())
+            (stage,) = trainer._stages(trainer.phases[:1])
+            stage(trainer._draw, Draws())
         outcomes.append((calls.count, [p.grad for p in trainer.players["D"].parameters()]))
     (calls, found), (none, expected) = outcomes
     assert calls >= 4 and none == 0  # two judgements and their gradients

@@ -1,0 +1,43 @@
+"""Updates that belong together, because one learns from what another has generated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from .interfaces import Phase
+from .recordings import Stage
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Phases of which each learns from what the one before has generated: mostly one alone.
+
+    parameters: of the learners, by phase.  stages: makes the stages of one update, which hand samples on.
+    """
+
+    names: tuple[str, ...]
+    parameters: Sequence[Sequence[nn.Parameter]]
+    stages: Callable[[], Sequence[Stage]]
+
+    @property
+    def name(self) -> str:
+        """As it is told."""
+        return "+".join(self.names)
+
+
+def repeats(phase: Phase, iteration: int) -> int:
+    """How often a phase updates in this iteration."""
+    return phase.repeats(iteration) if callable(phase.repeats) else phase.repeats
+
+
+def chained(updates: Sequence[Phase], begun: Container[str] = ()) -> tuple[Phase, ...]:
+    """The next update, and the later one that learns from what it generates, if there is one.
+
+    begun: names of those that learn from an earlier one; a penalty's update comes after the one that generates.
+    """
+    phase, *later = updates
+    heir = next((one for one in later if one.reuses and one.trains != phase.trains), None)
+    return (phase,) if heir is None or phase in later or heir.name in begun else (phase, heir)

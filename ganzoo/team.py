@@ -1,0 +1,43 @@
+"""Players that learn together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .build import Game
+from .distributed import World
+from .interfaces import Phase
+from .optim import Steps, lazy_ratio, learning_rate, make_optimizer, options_for
+
+
+class Team:
+    """The players that learn together, their optimiser and its schedule."""
+
+    def __init__(self, game: Game, roles: tuple[str, ...], phases: Sequence[Phase]) -> None:
+        players = [game.players[role] for role in roles]
+        self.parameters = [p for player in players for p in player.parameters() if p.requires_grad]
+        self._options = options_for(game.recipe, roles)
+        self._ratio = lazy_ratio(phases)
+        self._total = game.recipe.images
+        self.optimizer = make_optimizer(self.parameters, self._options, self._ratio, game.recipe.trainer.fused)
+        self._steps = Steps(self.optimizer, game.recipe.trainer.fused)
+
+    def step(self, images: int, world: World) -> None:
+        """One optimiser step, at the schedule's step size, along the gradient of all processes."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self._options, images, self._total) * self._ratio
+        world.average(p.grad for p in self.parameters if p.grad is not None)
+        self._steps.step()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the optimiser, its state in the memory layout of the parameters, which fused kernels rely on."""
+        self.optimizer.load_state_dict(dict(state))
+        self._steps.forget()
+        for parameter, slots in self.optimizer.state.items():
+            for name, value in slots.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    slots[name] = torch.empty_like(parameter).copy_(value)

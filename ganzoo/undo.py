@@ -1,0 +1,57 @@
+"""Updates that are made to see what they do, and leave no trace."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .device import random_state, set_random_state
+from .meter import Meter
+
+
+class Undoing:
+    """Undoes what updates do to buffers, random numbers and a meter. Gradients they may leave as they like.
+
+    modules: whose buffers an update may change.
+    """
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        self._modules = list(modules)
+
+    def buffers(self) -> list[Tensor]:
+        """All buffers, in an order that stays the same."""
+        return [buffer for module in self._modules for buffer in module.buffers()]
+
+    @contextmanager
+    def __call__(self, meter: Meter) -> Iterator[None]:
+        """What happens within is undone at the end, however it ends. meter: settled."""
+        places = [
+            (module._buffers, name) for top in self._modules for module in top.modules() for name in module._buffers
+        ]
+        held = [(owner, name, owner[name]) for owner, name in places]
+        contents = [(one, one.clone()) for one in (*self.buffers(), *meter.sums)]
+        before, counts = random_state(), meter.counts.copy()
+        try:
+            yield
+        finally:
+            for owner, name, buffer in held:
+                owner[name] = buffer
+            with torch.no_grad():
+                for tensor, kept in contents:
+                    if not torch.equal(tensor, kept):  # what a graph holds may not even be touched
+                        tensor.copy_(kept)
+            set_random_state(before)
+            meter.drop()
+            meter.counts = counts
+
+
+def chance() -> tuple[Any, ...]:
+    """The states of Python's and NumPy's global generators."""
+    name, keys, *rest = np.random.get_state()
+    return random.getstate(), name, np.asarray(keys).tobytes(), *rest
