@@ -21,6 +21,7 @@ from .errors import (
     RunError,
     UnknownName,
     UsageError,
+    printable,
 )
 from .hookspecs import Component, hookimpl
 from .specs import ANY_FIELD, DataSpec, Sample
@@ -119,5 +120,6 @@ __all__ = [
     "hookimpl",
     "list",
     "load",
+    "printable",
     "train",
 ]

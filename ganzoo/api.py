@@ -32,7 +32,7 @@ from .device import pick_device, pick_precision, set_deterministic
 from .distributed import World, joined, local_device, restarted
 from .errors import Diverged, RecipeError, RunError
 from .files import write_atomically
-from .fitting import fitting
+from .fitting import fitting, placing
 from .hub import model_folder
 from .interfaces import Callback
 from .interruption import rescued, stopping
@@ -129,13 +129,15 @@ def _train(
             f"the processes do not see the same checkpoints in {folder}: it has to be a folder that all share"
         )
     evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
-    samples = game.dataset.load()
     share = (world.rank, world.size)
-    feed = make_feed(
-        samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers, share,
-        recipe.trainer.resident_share,
-    )  # fmt: skip
-    log.info("data: %s", describe_feed(feed))
+    with placing("the data", device, recipe.trainer, folder):
+        samples = game.dataset.load()
+        feed = make_feed(
+            samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers, share,
+            recipe.trainer.resident_share,
+        )  # fmt: skip
+    if world.leads:
+        log.info("data: %s", describe_feed(feed))
     unseen = held_out(game, samples, registry(), device) if recipe.health.held_out and world.leads else None
     health = HealthMonitor(recipe.health, unseen)
     writer = CheckpointWriter(recipe.checkpoints, _seconds(folder), health.spare)
@@ -149,11 +151,13 @@ def _train(
     if world.leads:
         write_atomically(folder / RECIPE, recipe.dump().encode())
     followers = [one for one in (*game.callbacks.values(), *extra) if one.everywhere]
-    trainer = Trainer(game, feed, device, precision, stack if world.leads else [*followers, writer], folder, world)
-    if state:
-        trainer.load_state_dict(state)
-        if world.leads:
-            log.info("resuming %s at %s images", folder, f"{trainer.images:,}")
+    watching = stack if world.leads else [*followers, writer]
+    with placing("the networks", device, recipe.trainer, folder):
+        trainer = Trainer(game, feed, device, precision, watching, folder, world)
+        if state:
+            trainer.load_state_dict(state)
+    if state and world.leads:
+        log.info("resuming %s at %s images", folder, f"{trainer.images:,}")
     try:
         with fitting(trainer, folder), ExitStack() as closing, stopping(trainer), rescued(trainer, writer):
             for callback in trainer.callbacks:
@@ -168,6 +172,8 @@ def _train(
         writer.save_model(trainer)
         for evaluator in evaluators:
             evaluator.record(folder / "model", folder.name if folder.is_absolute() else str(folder))
+    if trainer.stop_requested:
+        world.wait()  # torchrun ends all as soon as one is gone: not before the last checkpoint is written
     return Run(folder, trainer.images, trainer.stop_requested)
 
 

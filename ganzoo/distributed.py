@@ -142,10 +142,15 @@ class Crew(World):
         except GanzooError as error:
             speaks = first_to_say(str(error))
             first_to_say(f"lost {self._name}")  # the others then go without a word
-            leave()
+            self._leave()
             if speaks:
                 raise
             raise SystemExit(error.exit_code) from error
+        self._leave()
+
+    def _leave(self) -> None:
+        """Part from the others. A group that is known until Python ends may abort it, as its threads need Python."""
+        self._talk = None
         leave()
 
     @contextmanager

@@ -20,6 +20,7 @@ from .check import refuse_unsplittable
 from .distributed import splits
 from .errors import GanzooError, Incompatible
 from .memory import Room, is_exhaustion, room, settle
+from .recipe import TrainerOptions
 from .rehearsal import Rehearsal
 from .trainer import Trainer
 
@@ -122,7 +123,8 @@ def splittable(game: Game, processes: int = 1) -> bool:
 def fitting(trainer: Trainer, folder: Path | None = None, seconds: float = 60.0) -> Iterator[None]:
     """Within, memory that runs out is told in one line, with the setting that would fit.
 
-    folder: of the run, whose last checkpoint is named.  seconds: to look for what fits.
+    folder: of the run, whose last checkpoint is named; with one, another batch takes a new run.
+    seconds: to look for what fits.
     The trainer is emptied then, so that there is room to try. Raises `OutOfMemory`.
     """
     try:
@@ -132,15 +134,40 @@ def fitting(trainer: Trainer, folder: Path | None = None, seconds: float = 60.0)
             raise
         there = room(trainer.device)
         traceback.clear_frames(error.__traceback__)
-        failed = _Failed(trainer)
-        kept = f"; {_kept(folder)}" if folder else ""
-        raise OutOfMemory(f"{failed.fault(there)}; {failed.advice(time.monotonic() + seconds)}{kept}") from error
+        failed = _Failed(trainer, begun=folder is not None and _last(folder) is not None)
+        advice = failed.advice(time.monotonic() + seconds)
+        raise OutOfMemory(f"{failed.fault(there)}; {advice}{_kept(folder)}") from error
+
+
+@contextmanager
+def placing(what: str, device: torch.device, options: TrainerOptions, folder: Path | None = None) -> Iterator[None]:
+    """Within, memory that runs out before training can begin is told in one line.
+
+    what: is put on the device.  folder: as in `fitting`. Raises `OutOfMemory`.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError, OSError) as error:
+        if not is_exhaustion(error):
+            raise
+        there = room(device)
+        traceback.clear_frames(error.__traceback__)
+        streamed = device.type == "cpu" or not options.resident_share
+        advice = "" if streamed else "try `--set trainer.resident_share=0`, which keeps the samples off the device, or "
+        raise OutOfMemory(
+            f"out of memory on {device}: {what} do not fit{_free(there)}; {advice}"
+            f"take fewer or smaller samples, smaller networks, or a device with more memory{_kept(folder)}"
+        ) from error
 
 
 class _Failed:
-    """What ran out of memory, and what would not have. Takes the trainer apart."""
+    """What ran out of memory, and what would not have. Takes the trainer apart.
 
-    def __init__(self, trainer: Trainer) -> None:
+    begun: there is a checkpoint, with which no other batch goes on.
+    """
+
+    def __init__(self, trainer: Trainer, begun: bool) -> None:
+        self._begun = begun
         self._game, self._device = trainer.game, trainer.device
         self._processes = trainer.world.size
         self._share = trainer.recipe.batch // self._processes
@@ -156,7 +183,7 @@ class _Failed:
         asked = f"a batch of {self._game.recipe.batch}"
         asked += f" among {self._processes} processes" if self._processes > 1 else ""
         asked += f" in parts of {self._at_once}" if self._at_once < self._share else ""
-        return f"out of memory on {self._device}: {asked} does not fit" + (f" ({there} were free)" if there else "")
+        return f"out of memory on {self._device}: {asked} does not fit{_free(there)}"
 
     def advice(self, deadline: float) -> str:
         """The option that fits, the batch computed in parts if it can be."""
@@ -165,6 +192,7 @@ class _Failed:
         else:
             parts = list(takewhile(bool, (self._share // 2**power for power in count(1))))
             option, why = "--batch {}", ": it cannot be computed in parts, as one player judges it as a whole"
+            why = ", but only in a new run, with --restart or another --out" * self._begun + why
         samples, tried = self._first(parts, deadline)
         if samples is None:
             return "not even one sample at a time fits: take smaller samples or networks, or a device with more memory"
@@ -198,6 +226,16 @@ def _parts(game: Game) -> Iterable[torch.nn.Module]:
     return [game.loss, *game.players.values(), *game.penalties.values(), *game.augmentations.values()]
 
 
-def _kept(folder: Path) -> str:
-    last = checkpoint.last(folder / CHECKPOINTS)
-    return f"the last good checkpoint is {last}" if last else "no checkpoint was written yet"
+def _free(there: Room | None) -> str:
+    return f" ({there} were free)" if there else ""
+
+
+def _last(folder: Path) -> Path | None:
+    return checkpoint.last(folder / CHECKPOINTS)
+
+
+def _kept(folder: Path | None) -> str:
+    if folder is None:
+        return ""
+    last = _last(folder)
+    return f"; the last good checkpoint is {last}" if last else "; no checkpoint was written yet"

@@ -143,13 +143,15 @@ def download(api: HfApi, snapshot: Snapshot, names: Iterable[str]) -> Path:
     for name in names:
         if name not in snapshot.files:
             raise HubError(f"{reference} has no file {printable(name)}")
-        with explained(api, reference, f"cannot be downloaded ({name})"):
+        with explained(api, reference, f"cannot be downloaded ({printable(name)})"):
             found = api.hf_hub_download(reference.repo_id, name, revision=reference.revision, repo_type=reference.kind)
         path = Path(found)
         folder = path.parents[name.count("/")]
         if not _is_as_stated(path, snapshot.files[name]):
             _remove(path)
-            raise HubError(f"{reference}: {name} is not what the Hub states, its hash differs: removed it, try again")
+            raise HubError(
+                f"{reference}: {printable(name)} is not what the Hub states, its hash differs: removed it, try again"
+            )
         _note(folder, name, file_hash(path))
     return folder
 
@@ -173,7 +175,7 @@ def cached(reference: Reference, names: Iterable[str]) -> Path | None:
             return None
         if file_hash(path) != verified:
             _remove(path)
-            raise HubError(f"{reference}: {name} was changed in the cache: removed it, try again")
+            raise HubError(f"{reference}: {printable(name)} was changed in the cache: removed it, try again")
     return folder
 
 

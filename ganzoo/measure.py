@@ -17,7 +17,7 @@ from .build import Game
 from .callbacks import MovingAverage
 from .course import Course, Kind, Length
 from .data import make_feed
-from .fitting import Largest, empty, fitting, largest_batch, splittable
+from .fitting import Largest, empty, fitting, largest_batch, placing, splittable
 from .interfaces import Callback
 from .memory import Peak, wait_for
 from .rehearsal import ENDLESS, Rehearsal, settled
@@ -60,10 +60,11 @@ def measure(game: Game, device: torch.device, precision: str, seconds: float = 6
     watch = Peak(device)
     recipe = game.recipe
     options = recipe.trainer
-    feed = make_feed(
-        game.dataset.load(), game.spec, recipe.batch, recipe.seed, device, options.workers,
-        resident_share=options.resident_share,
-    )  # fmt: skip
+    with placing("the data", device, options):
+        feed = make_feed(
+            game.dataset.load(), game.spec, recipe.batch, recipe.seed, device, options.workers,
+            resident_share=options.resident_share,
+        )  # fmt: skip
     course = Course(game.phases())
     stopwatch = _Stopwatch(course, device, seconds)
     endless = replace(game, recipe=replace(recipe, images=ENDLESS))
@@ -71,7 +72,8 @@ def measure(game: Game, device: torch.device, precision: str, seconds: float = 6
     if recipe.ema.half_life_images:
         callbacks.append(MovingAverage(recipe.ema))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, ExitStack() as closing:
-        trainer = Trainer(endless, feed, device, precision, [*callbacks, stopwatch], Path(folder))
+        with placing("the networks", device, options):
+            trainer = Trainer(endless, feed, device, precision, [*callbacks, stopwatch], Path(folder))
         for callback in callbacks:
             closing.callback(callback.close)
         with fitting(trainer):

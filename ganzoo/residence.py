@@ -18,6 +18,7 @@ from .interfaces import Stream, Table
 
 RESIDENT_SHARE = 0.5
 """Of the free memory of the training device: what samples may take of it unless a recipe says otherwise."""
+_CPU = torch.device("cpu")
 _UNKNOWN = 4_000_000_000
 """Bytes that are taken to be free where nobody says."""
 
@@ -32,6 +33,14 @@ class Decodable(Protocol):
     def everything(self) -> Mapping[str, Tensor]:
         """uint8 (N, H, W, C) pictures or float32 (N, *shape) values a field, N being the stream's `count`."""
         ...
+
+
+@runtime_checkable
+class Mappable(Decodable, Protocol):
+    """Decodable samples that may lie on the disk once they are decoded."""
+
+    mapped: bool
+    """True if `everything` maps them from there, so that they need no memory of the computer's."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,10 @@ def settle(
 ) -> Table | Stream:
     """The same samples as a table if they are to be resident on the device, as a stream if not.
 
-    share: of the device's free memory that samples may take.  processes: that train together, on the CPU in the
-    same memory. A table is in the memory of the CPU already, so that there it stays one unless share is 0. Raises
-    `DataError` if the fields of a table have different numbers of samples.
+    share: of the device's free memory that samples may take, and of the computer's, through which they get there.
+    processes: that train together, on the CPU in the same memory. A table is in the memory of the CPU already, so
+    that there it stays one unless share is 0. Raises `DataError` if the fields of a table have different numbers of
+    samples.
     """
     room = share * free_memory(device) / (processes if device.type == "cpu" else 1)
     if isinstance(samples, Table):
@@ -60,9 +70,17 @@ def settle(
         if held or sum(tensor.nbytes for tensor in samples.fields.values()) <= room:
             return samples
         return Stream(count, TableRows(samples.fields), samples.labels, samples.flip, samples.crop)
-    if isinstance(samples.read, Decodable) and samples.read.nbytes <= room:
-        return Table(samples.read.everything(), samples.labels, samples.flip, samples.crop)
+    read = samples.read
+    if isinstance(read, Decodable) and read.nbytes <= room and _gets_there(read, device, share, processes):
+        return Table(read.everything(), samples.labels, samples.flip, samples.crop)
     return samples
+
+
+def _gets_there(read: Decodable, device: torch.device, share: float, processes: int) -> bool:
+    """True if decoded samples have room in the computer's memory on their way to the device, or need none."""
+    if device.type == "cpu" or read.nbytes <= share * free_memory(_CPU) / processes:
+        return True
+    return isinstance(read, Mappable) and read.mapped
 
 
 def _count(table: Table) -> int:

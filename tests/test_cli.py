@@ -115,6 +115,12 @@ def test_a_mistake_gets_one_line_without_a_traceback(call, arguments, code, word
     assert len([line for line in err.splitlines() if line.startswith("Error")]) == 1
 
 
+def test_control_characters_in_names_are_shown_escaped(call):
+    code, out, err = call("sample", "runs/\x1b[2Jnone")
+    assert code != 0 and out == "" and "\x1b" not in err and "runs/\\x1b[2Jnone" in err
+    assert call("sample", "no\nsuch")[2].count("\n") == 2  # a line end is left alone
+
+
 def test_debug_shows_the_traceback(run_ganzoo):
     assert "Traceback" in run_ganzoo("train", "dcgam", "--debug").stderr
 

@@ -138,13 +138,45 @@ def test_a_feed_is_described_in_a_line():
     ],
 )
 def test_samples_stay_where_there_is_room_for_them(monkeypatch, free, share, processes, device, resident):
-    monkeypatch.setattr(residence, "free_memory", lambda place: free)
+    monkeypatch.setattr(residence, "free_memory", lambda place: free if place.type == device else 10**12)
     settled = settle(stream(Reader()), torch.device(device), share, processes)
     assert isinstance(settled, Table if resident else Stream)
     if device == "cuda":
         settled = settle(table(), torch.device(device), share, processes)
         assert isinstance(settled, Table if resident else Stream)
     assert settled.flip and settled.crop and torch.equal(settled.labels, LABELS)
+
+
+@dataclass(frozen=True)
+class MappedReader(Reader):
+    """Reads one by one, or everything at once from the disk."""
+
+    mapped: bool = True
+
+
+@pytest.mark.parametrize(
+    ("free", "processes", "reader", "resident"),
+    [
+        (2 * PICTURES.nbytes, 1, Reader(), True),
+        (2 * PICTURES.nbytes - 2, 1, Reader(), False),
+        (2 * PICTURES.nbytes, 2, Reader(), False),
+        (4 * PICTURES.nbytes, 2, Reader(), True),
+        (0, 1, MappedReader(), True),
+        (0, 1, MappedReader(mapped=False), False),
+    ],
+)
+def test_samples_come_to_a_gpu_only_if_they_can_be_decoded_on_the_way(monkeypatch, free, processes, reader, resident):
+    """Decoded, they lie in the computer's memory first, once for each process, unless they are mapped from the disk."""
+    monkeypatch.setattr(residence, "free_memory", lambda place: free if place.type == "cpu" else 10**12)
+    settled = settle(stream(reader), torch.device("cuda"), 0.5, processes)
+    assert isinstance(settled, Table if resident else Stream)
+    assert isinstance(settle(table(), torch.device("cuda"), 0.5, processes), Table), "it lies there already"
+
+
+def test_mapped_samples_take_room_on_the_device_itself(monkeypatch):
+    monkeypatch.setattr(residence, "free_memory", lambda place: 2 * PICTURES.nbytes - 2)
+    for device in ("cpu", "cuda"):
+        assert isinstance(settle(stream(MappedReader()), torch.device(device)), Stream)
 
 
 def test_free_memory_is_known_or_guessed(monkeypatch):

@@ -5,11 +5,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ganzoo import api, checkpoint, cli, fitting
+from ganzoo import api, checkpoint, cli, fitting, measure
 from ganzoo.check import check
 from ganzoo.data import make_feed
+from ganzoo.errors import RecipeError
 from ganzoo.fitting import Line, OutOfMemory, divisors, largest_batch, rounded_down
 from ganzoo.memory import Room
+from ganzoo.recipe import TrainerOptions
 from ganzoo.registry import registry
 from ganzoo.rehearsal import Rehearsal
 from ganzoo.trainer import Trainer
@@ -75,6 +77,65 @@ def test_a_discriminator_that_judges_batches_gets_a_smaller_batch(small, limit, 
     limit(5)
     said = failure(small())
     assert "--batch 4 fits: it cannot be computed in parts" in said and "micro_batch" not in said
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before the first checkpoint", "after it"])
+def test_the_smaller_batch_that_is_advised_is_accepted_as_it_says(small, limit, monkeypatch, begun):
+    """A run of which there is a checkpoint goes on with its own batch only."""
+    monkeypatch.setattr(registry().load("discriminator", "mlp"), "judges_batch", True)
+    limit(5, calls=60 if begun else 6)
+    recipe, other = (small(checkpoints={"every": 32}, batch=batch) for batch in (16, 4))
+    with pytest.raises(OutOfMemory) as found:
+        api.train(recipe, out="run", device="cpu", progress=False)
+    said = str(found.value)
+    only = ", but only in a new run, with --restart or another --out"
+    assert f"--batch 4 fits{only * begun}: it cannot be computed in parts" in said
+    assert ("the last good checkpoint is run" in said) == begun
+    if begun:
+        with pytest.raises(RecipeError, match="batch: 16 -> 4"):
+            api.train(other, out="run", device="cpu", progress=False)
+    assert api.train(other, out="run", device="cpu", progress=False, restart=begun).images == 320
+
+
+def exhausted(*arguments, **options):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [("make_feed", "the data"), ("Trainer", "the networks")],
+)
+def test_memory_that_runs_out_before_training_begins_is_one_line(small, monkeypatch, capsys, tmp_path, place, what):
+    (tmp_path / "mine.toml").write_text(small().dump())
+    monkeypatch.setattr(api, place, exhausted)
+    monkeypatch.setattr(measure, place, exhausted)
+    for command, kept in ((["train", "--out", "run"], "; no checkpoint was written yet"), (["plan"], "")):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*command, "mine.toml", "--device", "cpu"])
+        told = capsys.readouterr().err
+        assert ended.value.code == 1 and "Traceback" not in told
+        (line,) = [line for line in told.splitlines() if line.startswith("Error")]
+        assert line.startswith(f"Error: out of memory on cpu: {what} do not fit (") and line.endswith(
+            " were free); take fewer or smaller samples, smaller networks, or a device with more memory" + kept
+        )
+
+
+def test_memory_that_runs_out_as_a_checkpoint_is_read_is_one_line_that_names_it(small, monkeypatch):
+    api.train(small(images=160, checkpoints={"every": 160}), out="run", device="cpu", progress=False)
+    monkeypatch.setattr(Trainer, "load_state_dict", exhausted)
+    with pytest.raises(OutOfMemory, match=r"the networks do not fit .*; the last good checkpoint is run/checkpoints/"):
+        api.train(small(checkpoints={"every": 160}), out="run", device="cpu", progress=False)
+
+
+def test_samples_on_a_device_that_is_too_small_may_stay_off_it(monkeypatch):
+    monkeypatch.setattr(fitting, "room", lambda place: None)
+    for device, share, words in (("cuda", 0.5, True), ("cuda", 0.0, False), ("cpu", 0.5, False)):
+        options = TrainerOptions(resident_share=share)
+        with pytest.raises(OutOfMemory) as found, fitting.placing("the data", torch.device(device), options):
+            exhausted()
+        assert ("--set trainer.resident_share=0" in str(found.value)) == words
+    with pytest.raises(RuntimeError, match="shapes"), fitting.placing("the data", CPU, TrainerOptions()):
+        raise RuntimeError("shapes do not match")
 
 
 def test_nothing_fits_is_said(small, limit):

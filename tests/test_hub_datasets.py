@@ -77,6 +77,18 @@ def _dataset(name="alice/animals", **options):
     return build(Recipe.from_dict(recipe), registry()).dataset
 
 
+def test_a_file_of_the_hub_is_named_in_one_plain_line(api, tmp_path):
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up" / "\x1b[2J.png").write_bytes(_picture(1))
+    _push(api, tmp_path / "up")
+    repository = ganzoo.HubRepository("alice/animals", kind="dataset")
+    assert "\x1b[2J.png" in repository.sizes
+    (repository.download(["\x1b[2J.png"]) / "\x1b[2J.png").write_bytes(b"changed")
+    with pytest.raises(ganzoo.HubError) as found:
+        repository.download(["\x1b[2J.png"])
+    assert str(found.value).isprintable() and "\\x1b[2J.png was changed in the cache" in str(found.value)
+
+
 def test_columns_are_found_by_their_types(hub, animals, client):
     dataset = _dataset()
     assert dataset.spec == ganzoo.DataSpec({"image": ganzoo.Sample((3, 12, 12))}, 3)

@@ -22,7 +22,10 @@ CONTENTS = {
     "Data": ("interfaces", ["Dataset", "Table", "Stream", "Drawn", "Unpaired", "Density", "Batch"]),
     "Callbacks": ("interfaces", ["Callback"]),
     "Feature extractors": ("interfaces", ["FeatureExtractor"]),
-    "Errors": ("errors", ["GanzooError", "UsageError", "Incompatible", "DataError", "PluginError", "UnknownName"]),
+    "Errors": (
+        "errors",
+        ["GanzooError", "UsageError", "Incompatible", "DataError", "PluginError", "UnknownName", "printable"],
+    ),
     "Checks": ("testing/suite", ["check_plugin", "cases"]),
 }
 """Heading -> module, and the names of it that plugins build on."""

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ..errors import GanzooError, PluginError, did_you_mean
+from ..errors import GanzooError, PluginError, did_you_mean, printable
 
 COMMANDS = {
     "train": "train",
@@ -21,6 +21,7 @@ COMMANDS = {
     "show": "catalogue",
     "plugins": "plugins",
     "sample": "sample",
+    "export": "export",
     "eval": "evaluate",
     "features": "features",
     "report": "report",
@@ -105,6 +106,11 @@ def cli(ctx: click.Context, debug: bool) -> None:
     logging.getLogger("ganzoo").setLevel(logging.INFO)
 
 
+def _safe(text: str) -> str:
+    """A message without control characters, whoever wrote the names in it; only line ends stay."""
+    return "\n".join(printable(line, len(line)) for line in text.split("\n"))
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every foreseen error is one line on stderr and an exit code that is not 0."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -123,7 +129,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if debug:
             _print_traceback()
         for line in getattr(error, "problems", [str(error)]) if _speaks(str(error)) else ():
-            click.echo(f"Error: {line}", err=True)
+            click.echo(f"Error: {_safe(line)}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -134,7 +140,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if debug:
             _print_traceback()
         where = f" {error.filename}" if error.filename else ""
-        click.echo(f"Error:{where} {error.strerror or error}", err=True)
+        click.echo(_safe(f"Error:{where} {error.strerror or error}"), err=True)
         sys.exit(1)
     except Exception:  # a bug: Python would print the traceback too, but with any token in its message
         _print_traceback()

@@ -62,12 +62,18 @@ def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **opti
         click.echo(resolve(recipe, Request(**changes), registry()).dump(), nl=False)
         return 0
     from ..api import train as train_
-    from ..distributed import leads
+    from ..distributed import leads, started_by_torchrun
 
     place = {"device": options["device"], "out": options["out"]}
     run = train_(recipe, restart=restart, callbacks=_server(port) if serve and leads() else (), **place, **changes)
+    if run.stopped and started_by_torchrun():
+        # torchrun sends it to all as soon as one is gone, and each has an exit code of its own to end with
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if run.stopped == "health":
-        click.echo(f"stopped by a failure at {run.images:,} images: `ganzoo doctor {run.folder}` tells it", err=True)
+        if leads():
+            click.echo(
+                f"stopped by a failure at {run.images:,} images: `ganzoo doctor {run.folder}` tells it", err=True
+            )
         return 3
     if run.stopped:
         if leads():

@@ -17,7 +17,7 @@ import numpy as np
 
 import ganzoo
 
-from .files import last_line
+from .files import last_line, shown
 from .names import Names
 
 BARE, STORED, DEFLATED, OTHER = range(4)
@@ -57,7 +57,7 @@ def members(path: Path, advance: Advance = lambda done: None) -> Iterator[Member
             yield from _in_zip(path)
             advance(path.stat().st_size)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, struct.error, OSError) as error:
-        raise ganzoo.DataError(f"{path} is damaged ({last_line(error)}): delete it and get it again") from error
+        raise ganzoo.DataError(f"{shown(path)} is damaged ({last_line(error)}): delete it and get it again") from error
 
 
 def _in_tar(path: Path, advance: Advance) -> Iterator[Member]:

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
+
+from .pruning import alone, bound, gigabytes, hold, make_room, taken
 
 _LOG = logging.getLogger("ganzoo.data")
 _HEADER_BYTES = 4096
@@ -66,6 +67,14 @@ def _beside(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def can_keep(path: Path | None, size: int) -> bool:
+    """True if decoded pictures of so many bytes are kept there, or will be, as far as anybody can tell beforehand."""
+    if path is None or path.exists():
+        return path is not None
+    there = next(folder for folder in path.parents if folder.exists())
+    return size <= bound() and os.access(there, os.W_OK) and shutil.disk_usage(there).free >= _FREE * size
+
+
 Rows = Iterable[tuple[int, np.ndarray]]
 
 
@@ -82,7 +91,7 @@ def pictures(
         return _in_memory(shape, decode())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path):
+        with alone(path):
             found = _read(path, shape)
             if found is None:
                 for left in path.parent.glob(f".{path.name}.*.partial"):  # by a process that was killed
@@ -103,16 +112,6 @@ def _in_memory(shape: tuple[int, int, int, int], rows: Rows) -> tuple[np.ndarray
     return images, readable
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Wait for other processes that make the same; go on without where the file system knows no locks."""
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(NotImplementedError):
-            held.enter_context(lock)
-        yield
-
-
 def _header(shape: tuple[int, int, int, int]) -> bytes:
     return json.dumps({"ganzoo": "decoded pictures", "shape": shape}).encode().ljust(_HEADER_BYTES - 1) + b"\n"
 
@@ -124,11 +123,14 @@ def _read(path: Path, shape: tuple[int, int, int, int]) -> tuple[np.ndarray, np.
     count, size = shape[0], int(np.prod(shape, dtype=np.int64))
     try:
         with open(path, "rb") as file:
+            hold(file)
             intact = file.read(_HEADER_BYTES) == _header(shape)
-        if intact and path.stat().st_size == _HEADER_BYTES + size + count + 4:
-            every = np.memmap(path, np.uint8, mode="c", offset=_HEADER_BYTES)
-            if _sum(every[:-4]).to_bytes(4, "little") == every[-4:].tobytes():
-                return every[:size].reshape(shape), every[size:-4].astype(bool)
+            if intact and os.fstat(file.fileno()).st_size == _HEADER_BYTES + size + count + 4:
+                every = np.memmap(file, np.uint8, mode="c", offset=_HEADER_BYTES)
+                if _sum(every[:-4]).to_bytes(4, "little") == every[-4:].tobytes():
+                    with contextlib.suppress(OSError):
+                        os.utime(path)  # when it was last used
+                    return every[:size].reshape(shape), every[size:-4].astype(bool)
     except OSError as error:
         _LOG.warning("%s cannot be read (%s): it is made anew", path, error.strerror or error)
         return None
@@ -146,6 +148,9 @@ def _sum(every: np.ndarray) -> int:
 def _write(path: Path, shape: tuple[int, int, int, int], rows: Rows) -> None:
     """Pictures in order, zeros for those that are missing, which could be read, and a checksum of all this."""
     size = int(np.prod(shape, dtype=np.int64))
+    if size > bound():
+        raise OSError(errno.EFBIG, f"they take {gigabytes(size)}, GANZOO_CACHE_GB allows {gigabytes(bound())}")
+    make_room(path.parent, size)
     if shutil.disk_usage(path.parent).free < _FREE * size:
         raise OSError(errno.ENOSPC, "too little room on the disk")
     readable, total, blank = np.zeros(shape[0], np.uint8), 0, bytes(size // shape[0])
@@ -165,3 +170,7 @@ def _write(path: Path, shape: tuple[int, int, int, int], rows: Rows) -> None:
                 file.write(data)
             file.write(total.to_bytes(4, "little"))
         partial.replace(path)
+    _LOG.info(
+        "decoded pictures are kept (%s) in %s, which holds %s and may hold %s: GANZOO_CACHE_GB says how much",
+        gigabytes(size), path.parent, gigabytes(taken(path.parent)), gigabytes(bound()),
+    )  # fmt: skip

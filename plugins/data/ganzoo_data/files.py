@@ -20,6 +20,8 @@ import ganzoo
 
 _LOG = logging.getLogger("ganzoo.data")
 _NETWORK_TIMEOUT_SECONDS = 30.0
+_SHOWN = 1000
+"""Characters of a name: as many as a path usually has."""
 _BROKEN = (OSError, EOFError, ValueError, zlib.error, tarfile.TarError)
 
 
@@ -74,7 +76,7 @@ def damage_of(path: Path) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        raise ganzoo.DataError(f"{path} is damaged ({last_line(error)}): delete it and get it again") from error
+        raise ganzoo.DataError(f"{shown(path)} is damaged ({last_line(error)}): delete it and get it again") from error
 
 
 def md5(path: Path) -> str:
@@ -112,9 +114,14 @@ def download(title: str, root: Path, fetch: Callable[[str], object], put: str) -
 
 
 def last_line(error: BaseException) -> str:
-    """The last line of an error's text, or the name of its class."""
+    """The last line of an error's text, as it may be shown, or the name of its class."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return shown(lines[-1]) if lines else type(error).__name__
+
+
+def shown(name: object) -> str:
+    """A name that strangers gave, of a file, an array, a column or a class, as it may stand in a message."""
+    return ganzoo.printable(str(name), _SHOWN)
 
 
 def _move(fresh: Path, root: Path) -> None:

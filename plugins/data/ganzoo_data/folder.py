@@ -11,6 +11,7 @@ import torch
 
 import ganzoo
 
+from .files import shown
 from .names import Names
 from .pictures import Pictures
 from .sources import Source, open_source
@@ -111,12 +112,12 @@ def class_folders(names: Sequence[str]) -> list[str] | None:
 
 
 def numbered(folders: Sequence[str] | None) -> tuple[torch.Tensor | None, list[str]]:
-    """Class numbers, (N,) int64, and class names in order; None and none without classes."""
+    """Class numbers, (N,) int64, and class names in order, as they may be shown; None and none without classes."""
     if folders is None:
         return None, []
     class_names = sorted(set(folders))
     number = {name: index for index, name in enumerate(class_names)}
-    return torch.tensor([number[folder] for folder in folders]), class_names
+    return torch.tensor([number[folder] for folder in folders]), [shown(name) for name in class_names]
 
 
 def taken(names: Sequence[str], rows: torch.Tensor) -> Names:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import ganzoo
 
-from .files import last_line
+from .files import last_line, shown
 from .view import View
 
 _SAMPLES = {"train": ("images", "x", "x_train", "data", "arr_0"), "test": ("x_test",)}
@@ -62,9 +62,8 @@ class Npz(ganzoo.Dataset):
         known = [name for name in _SAMPLES[split] if name in arrays]
         known = known or (list(arrays) if len(arrays) == 1 and split == "train" else [])
         if not known:
-            raise ganzoo.DataError(
-                f"{path} holds {', '.join(arrays) or 'no array'}: samples must be called {' or '.join(_SAMPLES[split])}"
-            )
+            found = ", ".join(map(shown, arrays)) or "no array"
+            raise ganzoo.DataError(f"{path} holds {found}: samples must be called {' or '.join(_SAMPLES[split])}")
         self._samples = arrays[known[0]]
         self._label_name = next((name for name in _LABELS[split] if name in arrays), None)
         self._axes = self._picture_axes()
@@ -88,7 +87,7 @@ class Npz(ganzoo.Dataset):
         rows, labels = self.view.rows(self._labels, len(array), self._all_names)
         values = torch.from_numpy(array.astype(np.float32, copy=False))[rows]
         if not torch.isfinite(values).all():
-            raise ganzoo.DataError(f"{self._samples.name} in {self.path} holds values that are not finite")
+            raise ganzoo.DataError(f"{shown(self._samples.name)} in {self.path} holds values that are not finite")
         return ganzoo.Table({"value": values}, labels)
 
     def _headers(self) -> dict[str, _Array]:
@@ -100,7 +99,7 @@ class Npz(ganzoo.Dataset):
 
     def _picture_axes(self) -> tuple[int, ...] | None:
         """The order that turns the samples into (N, H, W) or (N, H, W, C), or None for values."""
-        name, shape, dtype = self._samples.name, self._samples.shape, self._samples.dtype
+        name, shape, dtype = shown(self._samples.name), self._samples.shape, self._samples.dtype
         if not math.prod(shape):
             raise ganzoo.DataError(f"{name} in {self.path} is empty: its shape is {shape}")
         if dtype == np.uint8 and len(shape) == 3:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .files import damage_of
+from .files import damage_of, shown
 from .sources import Source, ZipSource
 
 _ABOUT, _LABELS = "about.json", "labels.npy"
@@ -37,7 +37,7 @@ class Pack(ZipSource):
     @property
     def classes(self) -> list[str]:
         """Names of the classes."""
-        return list(self._about["classes"])
+        return [shown(name) for name in self._about["classes"]]
 
     @property
     def licence(self) -> str | None:

@@ -91,6 +91,10 @@ class Renamed:
     def nbytes(self) -> int:
         return self.reader.nbytes
 
+    @property
+    def mapped(self) -> bool:
+        return self.reader.mapped
+
     def everything(self) -> Mapping[str, Tensor]:
         return {self.field: self.reader.everything()["image"]}
 

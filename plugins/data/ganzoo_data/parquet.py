@@ -11,7 +11,7 @@ from typing import Any
 
 import ganzoo
 
-from .files import damage_of
+from .files import damage_of, shown
 
 _BATCH_ROWS = 128
 
@@ -34,7 +34,9 @@ def shards_of(files: Iterable[str], split: str) -> list[str]:
     parquet = sorted(name for name in files if name.endswith(".parquet"))
     shards = [name for name in parquet if word.search(name.removesuffix(".parquet"))]
     if parquet and not shards:
-        raise ganzoo.DataError(f"there is no split '{split}' among {', '.join(parquet[:8])}: name one with data.split")
+        raise ganzoo.DataError(
+            f"there is no split '{split}' among {', '.join(map(shown, parquet[:8]))}: name one with data.split"
+        )
     first = min((name.rpartition("/")[0] for name in shards), default="")  # of several configurations
     return [name for name in shards if name.rpartition("/")[0] == first]
 
@@ -54,12 +56,14 @@ def columns_of(path: Path, image: str | None, label: str | None) -> Columns:
     for wanted, known, what in ((image, pictures, "pictures"), (label, labels, "class labels")):
         if wanted is not None and wanted not in known:
             raise ganzoo.DataError(
-                f"{path.name} has no column '{wanted}' of {what}: {what} are in {', '.join(known) or 'no column'}"
+                f"{shown(path.name)} has no column '{wanted}' of {what}: {what} are in "
+                f"{', '.join(map(shown, known)) or 'no column'}"
             )
     if not pictures:
-        raise ganzoo.DataError(f"{path.name} has no column of pictures: its columns are {', '.join(schema.names)}")
+        columns = ", ".join(map(shown, schema.names))
+        raise ganzoo.DataError(f"{shown(path.name)} has no column of pictures: its columns are {columns}")
     chosen = label or (labels[0] if labels else None)
-    classes = tuple(features[chosen].get("names", ())) if chosen else ()
+    classes = tuple(map(shown, features[chosen].get("names", ()))) if chosen else ()
     return Columns(image or pictures[0], chosen if classes else None, classes)
 
 

@@ -26,7 +26,7 @@ import ganzoo
 
 from . import cache
 from .decode import Header, decode, read_header
-from .files import last_line
+from .files import last_line, shown
 from .names import Names
 from .progress import bar
 from .sources import Source
@@ -72,9 +72,9 @@ class Pictures:
             try:
                 headers[name] = read_header(self.source.read(name))
             except Exception as error:  # Pillow raises anything on damaged bytes
-                failure = f"{name}: {last_line(error)}"
+                failure = f"{shown(name)}: {last_line(error)}"
         if not headers:
-            raise ganzoo.DataError(f"no picture sampled from {self.source.path} can be read, not even {failure}")
+            raise ganzoo.DataError(f"no picture sampled from {self.source.place} can be read, not even {failure}")
         gray = all(header.gray for header in headers.values())
         first = next(iter(headers.values()))
         shape = self.view.shape((1 if gray else 3, first.height, first.width))
@@ -87,12 +87,12 @@ class Pictures:
         size = (found.height, found.width)
         if self.view.size is None and size != shape[1:]:
             raise ganzoo.Incompatible(
-                f"pictures in {self.source.path} differ in size: {found.width}x{found.height} ({name}) and "
+                f"pictures in {self.source.place} differ in size: {found.width}x{found.height} ({shown(name)}) and "
                 f"{shape[2]}x{shape[1]}: try --set data.size=64"
             )
         if self.view.gray is None and shape[0] == 1 and not found.gray:
             raise ganzoo.Incompatible(
-                f"{name} in {self.source.path} is in colour, others are gray: "
+                f"{shown(name)} in {self.source.place} is in colour, others are gray: "
                 "try --set data.gray=true or --set data.gray=false"
             )
 
@@ -104,7 +104,7 @@ class Pictures:
         shape = self.shape()
         if len(self.names) * math.prod(shape) > self.resident_bytes:
             return self._stream(shape)
-        images, readable = self.decoded(shape)
+        images, readable = self.decoded(shape, self.kept("decoded", shape, ".pictures"))
         kept = torch.from_numpy(np.flatnonzero(readable))
         every = torch.from_numpy(images)
         labels = self.labels
@@ -112,10 +112,12 @@ class Pictures:
             every, labels = every[kept], None if labels is None else labels[kept]
         return ganzoo.Table({"image": every}, labels, self.view.flip)
 
-    def decoded(self, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """All pictures, uint8 (N, H, W, C), and which could be read, (N,) bool; decoded anew or as they were kept."""
+    def decoded(self, shape: tuple[int, int, int], path: Path | None) -> tuple[np.ndarray, np.ndarray]:
+        """All pictures, uint8 (N, H, W, C), and which could be read, (N,) bool; decoded anew or as they were kept.
+
+        path: where they are kept, as `kept` says.
+        """
         channels, height, width = shape
-        path = self._kept("decoded", shape, ".pictures")
         found = cache.pictures(path, (len(self.names), height, width, channels), lambda: self._decode_all(shape))
         self._report_skipped(found[1])
         return found
@@ -123,7 +125,7 @@ class Pictures:
     def _decode_all(self, shape: tuple[int, int, int]) -> Iterator[tuple[int, np.ndarray]]:
         return self._readable("decoding pictures", lambda name: self.decode(name, shape))
 
-    def _kept(self, folder: str, shape: tuple[int, int, int], suffix: str) -> Path | None:
+    def kept(self, folder: str, shape: tuple[int, int, int], suffix: str) -> Path | None:
         """Where what is made of exactly these pictures is kept; None if it is too little, or nobody can tell."""
         state = self.source.state(self.names) if len(self.names) >= WORTH_KEEPING else None
         if state is None:
@@ -148,7 +150,7 @@ class Pictures:
 
     def _headers(self, shape: tuple[int, int, int]) -> np.ndarray:
         """Which pictures have a header that can be read, (N,) bool, all of them of one shape; found once and kept."""
-        path = self._kept("index", shape, ".npz")
+        path = self.kept("index", shape, ".npz")
         found = cache.kept_arrays(path) if path else None
         if found is not None and "readable" in found:
             return found["readable"]
@@ -197,8 +199,8 @@ class Pictures:
         if self.strict:  # what was kept does not say what is wrong with it
             self.report(self.names[broken[0]], ValueError("it could not be read"))
         if len(broken) == len(self.names):
-            raise ganzoo.DataError(f"none of {len(broken)} pictures in {self.source.path} can be read")
-        _LOG.warning("skipped %d broken of %d pictures in %s", len(broken), len(self.names), self.source.path)
+            raise ganzoo.DataError(f"none of {len(broken)} pictures in {self.source.place} can be read")
+        _LOG.warning("skipped %d broken of %d pictures in %s", len(broken), len(self.names), self.source.place)
 
     def report(self, name: str, error: Exception) -> None:
         """Name a broken picture in the log, or raise `DataError` if `strict`."""
@@ -229,7 +231,7 @@ class Reader:
                 raise
             except Exception as error:  # Pillow raises anything on damaged bytes
                 self.pictures.report(name, error)
-        raise ganzoo.DataError(f"no picture in {self.pictures.source.path} can be read")
+        raise ganzoo.DataError(f"no picture in {self.pictures.source.place} can be read")
 
     def _from(self, index: int) -> Iterator[int]:
         """A picture, and those that may stand in for it."""
@@ -244,12 +246,21 @@ class Reader:
         """Of all pictures, decoded."""
         return len(self.pictures.names) * math.prod(self.shape)
 
+    @cached_property
+    def _kept(self) -> Path | None:
+        return self.pictures.kept("decoded", self.shape, ".pictures")
+
+    @property
+    def mapped(self) -> bool:
+        """True if `everything` gives pictures mapped from the disk, which need no memory of their own."""
+        return cache.can_keep(self._kept, self.nbytes)
+
     def everything(self) -> Mapping[str, Tensor]:
         """All pictures, uint8 (N, H, W, C), as they are when read one by one."""
-        images, readable = self.pictures.decoded(self.shape)
+        images, readable = self.pictures.decoded(self.shape, self._kept)
         for row in np.flatnonzero(~readable).tolist():
             stand_in = next((other for other in self._from(row) if readable[other]), None)
             if stand_in is None:
-                raise ganzoo.DataError(f"no picture in {self.pictures.source.path} can be read")
+                raise ganzoo.DataError(f"no picture in {self.pictures.source.place} can be read")
             images[row] = images[stand_in]
         return {"image": torch.from_numpy(images)}

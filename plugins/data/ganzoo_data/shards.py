@@ -15,7 +15,7 @@ import torch
 import ganzoo
 
 from .cache import keep_arrays, kept_arrays
-from .files import last_line
+from .files import last_line, shown
 from .folder import PictureFiles, class_folders, numbered
 from .names import Names
 from .progress import bar
@@ -104,9 +104,9 @@ class _Samples(Archives):
                 "--set data.labels=false"
             ) from error
         if not text.isdigit() or int(text) >= _MOST_CLASSES:
-            shown = text[:20].decode("ascii", "backslashreplace")
+            found = shown(text[:20].decode("ascii", "backslashreplace"))
             raise ganzoo.DataError(
-                f"{self.where(name)} holds '{shown}', which is no class: write a whole number from 0 into it, "
+                f"{self.where(name)} holds '{found}', which is no class: write a whole number from 0 into it, "
                 "or ignore classes with --set data.labels=false"
             )
         return int(text)
@@ -181,7 +181,7 @@ def archives_of(pattern: str) -> list[Path]:
         if path.suffix.lower() not in (".tar", ".zip"):
             packed = path.suffix.lower() in (".gz", ".tgz", ".xz", ".zst", ".bz2")
             way = "unpack it, pictures are small already" if packed else "give archives"
-            raise ganzoo.DataError(f"{path} is neither a .tar nor a .zip: {way}")
+            raise ganzoo.DataError(f"{shown(path)} is neither a .tar nor a .zip: {way}")
     return paths
 
 

@@ -19,6 +19,7 @@ import ganzoo
 
 from .archives import Index, Member, Opened, members
 from .cache import cache_folder, keep_arrays, kept_arrays
+from .files import shown
 from .names import Names, sorted_names
 from .progress import bar
 
@@ -53,9 +54,14 @@ class Source(ABC):
         """Bytes that differ once one of these files has changed; None if nobody can tell."""
         return None
 
+    @property
+    def place(self) -> str:
+        """The path, for messages."""
+        return shown(self.path)
+
     def where(self, name: str) -> str:
         """A file's name and place, for messages."""
-        return f"{name} in {self.path}"
+        return shown(f"{name} in {self.path}")
 
 
 class FolderSource(Source):
@@ -83,7 +89,7 @@ class FolderSource(Source):
                 names += [prefix + file for file in files]
                 advance(len(files))
         for error in closed:
-            _LOG.warning("left out %s, which cannot be looked into: %s", error.filename, error.strerror)
+            _LOG.warning("left out %s, which cannot be looked into: %s", shown(error.filename), error.strerror)
         return names, folders, closed
 
     def pictures(self) -> Sequence[str]:
@@ -201,7 +207,7 @@ class Archives(Source):
         return name.removeprefix(self._prefixes[self._archive(name)])
 
     def where(self, name: str) -> str:
-        return f"{self.within(name)} in {self.archives[self._archive(name)]}"
+        return shown(f"{self.within(name)} in {self.archives[self._archive(name)]}")
 
     def _archive(self, name: str) -> int:
         return int(self.index.archive[self.index.names.find(name)])
@@ -216,7 +222,7 @@ def open_source(path: Path) -> Source:
     if path.suffix.lower() == ".tar":
         raise ganzoo.DataError(f"{path} is a .tar: write --data shards:{path}")
     if not zipfile.is_zipfile(path):
-        raise ganzoo.DataError(f"{path} is neither a folder nor a .zip of pictures")
+        raise ganzoo.DataError(f"{shown(path)} is neither a folder nor a .zip of pictures")
     return Archives(path, [path])
 
 

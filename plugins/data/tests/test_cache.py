@@ -143,7 +143,8 @@ def test_damaged_pictures_are_made_anew(tmp_path, decoded, caplog, damage):
     (file.parent / f".{file.name}.0.partial").write_text("left by a process that was killed")
     file.write_bytes(damage(file.read_bytes()))
     assert shades(Folder(path)) == [1] * 30 and len(decoded) == 60
-    assert [message for message in caplog.messages if "damaged" in message] == [f"{file} is damaged: it is made anew"]
+    damaged = [message for message in caplog.messages if "is damaged" in message]
+    assert damaged == [f"{file} is damaged: it is made anew"]
     assert shades(Folder(path)) == [1] * 30 and len(decoded) == 60
     assert not list(file.parent.glob(".*partial"))
 
@@ -281,6 +282,32 @@ def test_large_pairs_are_decoded_if_there_is_room(tmp_path):
     for _ in range(3):
         batches = [feed.next().fields for feed in feeds]
         assert all(torch.equal(batches[0][field], batches[1][field]) for field in "ab")
+
+
+def test_pictures_that_are_or_will_be_kept_are_known_to_be_mapped(tmp_path, monkeypatch, decoded):
+    def mapped() -> bool:
+        return Folder(path, resident_bytes=0, size=8, gray=False).load().read.mapped
+
+    path = str(write(tmp_path / "s", [1, 2, 3]))
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=2 * 3 * 8 * 8 * 3 - 1))
+        assert not mapped()
+    with monkeypatch.context() as patch:
+        patch.setenv("GANZOO_CACHE_GB", "0.0000005")
+        assert not mapped()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda place, mode: False)
+        assert not mapped()
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "WORTH_KEEPING", 4)
+        assert not mapped()
+    assert mapped() and not decoded and not (tmp_path / "cache" / "decoded").exists()
+    Folder(path, size=8, gray=False).load()
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=0))
+    assert mapped(), "it is kept already"
+    pair = Pair(f"{path}:{write(tmp_path / 't', [1])}", size=8, gray=False, resident_bytes=0).load()
+    assert [pair.parts[side].read.mapped for side in "ab"] == [True, False]
 
 
 NAMES = ["a", "ü/ñ", "b/c d.png", "", "x" * 300, os.fsdecode(b"\xff\xfe.png")]
