@@ -1,6 +1,7 @@
 """DCGAN at 64x64 and 32x32, batch 64: ganzoo against the tutorial's loop and against the leanest by hand.
 
     python -m benchmarks.dcgan [--size 64] [--size 32] [--rounds 7] [--threads 2] [--json]
+    python -m benchmarks.dcgan --device cuda --batch 128 [--set trainer.graphs=false] [--set trainer.precision=fp32]
 
 The networks are those of PyTorch's DCGAN example in all three: 4x4 kernels, 100 latents, 64 channels in the widest
 maps, at 32x32 one level fewer; 2,048 coloured pictures of blurred noise, Adam at 2e-4 with betas 0.5 and 0.999.
@@ -13,7 +14,8 @@ maps, at 32x32 one level fewer; 2,048 coloured pictures of blurred noise, Adam a
 
 ganzoo plays its `dcgan` recipe, with its moving average, on the same pictures; G learns from D's fakes. FLOPs are
 counted in one step of each. The share of the matrix rate is FLOP/s over those of square matrix products, measured in
-each round with the same threads.
+each round with the same threads. With `--device` everybody computes there, and the lean loop keeps its pictures there;
+the share is left out.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -84,10 +87,12 @@ def adam(network: nn.Module, fused: bool | None = None) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=fused)
 
 
-def tutorial(images_NHWC: Tensor, batch: int = BATCH, width: int = WIDTH, workers: int = 2) -> pairs.Rival:
+def tutorial(
+    images_NHWC: Tensor, batch: int = BATCH, width: int = WIDTH, workers: int = 2, device: str = "cpu"
+) -> pairs.Rival:
     """The example's step."""
     size = images_NHWC.shape[1]
-    g, d = generator(size, width), discriminator(size, width, nn.Sigmoid())
+    g, d = generator(size, width).to(device), discriminator(size, width, nn.Sigmoid()).to(device)
     g_optimizer, d_optimizer = adam(g), adam(d)
     criterion = nn.BCELoss()
     batches = endless_batches(Endless(images_NHWC, FACES), batch, workers)
@@ -98,12 +103,13 @@ def tutorial(images_NHWC: Tensor, batch: int = BATCH, width: int = WIDTH, worker
         nonlocal steps
         real, _ = next(batches)
         d.zero_grad()
-        label = torch.full((len(real),), 1.0)
+        real = real.to(device)
+        label = torch.full((len(real),), 1.0, device=device)
         judged = d(real).view(-1)
         real_loss = criterion(judged, label)
         real_loss.backward()
         told["D(x)"] = judged.mean().item()
-        fake = g(torch.randn(len(real), LATENT, 1, 1))
+        fake = g(torch.randn(len(real), LATENT, 1, 1, device=device))
         label.fill_(0.0)
         judged = d(fake.detach()).view(-1)
         fake_loss = criterion(judged, label)
@@ -125,14 +131,14 @@ def tutorial(images_NHWC: Tensor, batch: int = BATCH, width: int = WIDTH, worker
     return pairs.Rival("tutorial", step, batch, lambda: list(told.values()), 1.15)
 
 
-def lean(images_NHWC: Tensor, batch: int = BATCH, width: int = WIDTH) -> pairs.Rival:
+def lean(images_NHWC: Tensor, batch: int = BATCH, width: int = WIDTH, device: str = "cpu") -> pairs.Rival:
     """The same game by hand, with nothing done that need not be."""
     size = images_NHWC.shape[1]
-    g = generator(size, width).to(memory_format=torch.channels_last)
-    d = discriminator(size, width).to(memory_format=torch.channels_last)
-    batches = gathered(images_NHWC, batch)
+    g = generator(size, width).to(device, memory_format=torch.channels_last)
+    d = discriminator(size, width).to(device, memory_format=torch.channels_last)
+    batches = gathered(images_NHWC.to(device), batch)
     fused = partial(adam, fused=True)
-    return lean_loop(g, d, fused, batches, lambda: torch.randn(batch, LATENT, 1, 1), batch, 0.97)
+    return lean_loop(g, d, fused, batches, lambda: torch.randn(batch, LATENT, 1, 1, device=device), batch, 0.97)
 
 
 def run(
@@ -146,8 +152,9 @@ def run(
 ) -> object:
     """Measure at one size, and return the summary."""
     images = pictures(size, count)
-    rivals = [tutorial(images, batch, width, workers), lean(images, batch, width)]
-    alternation = pairs.Alternation(batch, rivals, plan, pairs.matrix_rate, count=True)
+    rivals = [tutorial(images, batch, width, workers, plan.device), lean(images, batch, width, plan.device)]
+    matrix_rate = pairs.matrix_rate if plan.device == "cpu" else None
+    alternation = pairs.Alternation(batch, rivals, plan, matrix_rate, count=True)
     networks = [f"generator.width={width}", "generator.kernel=4", "generator.latent_distribution=normal"]
     networks += [f"discriminator.width={width}", "discriminator.kernel=4"]
     with tempfile.TemporaryDirectory() as folder:
@@ -162,9 +169,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = pairs.parser(__doc__)
     parser.add_argument("--size", type=int, action="append", choices=sorted(SHARES), help="default: both")
+    parser.add_argument("--batch", type=int, default=BATCH, metavar="COUNT", help="pictures an update (default 64)")
+    parser.add_argument("--device", default="cpu", help="as cuda:0 (default cpu)")
     options = parser.parse_args(arguments)
-    plan = pairs.prepared(options, warmup=1)
-    pairs.report([run(size, plan, options.set) for size in options.size or [64, 32]], options.json)
+    plan = replace(pairs.prepared(options, warmup=1 if options.device == "cpu" else 20), device=options.device)
+    results = [run(size, plan, options.set, options.batch) for size in options.size or [64, 32]]
+    pairs.report(results, options.json)
 
 
 if __name__ == "__main__":

@@ -80,11 +80,15 @@ class Rival:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to measure. seconds: that a block lasts about.  warmup: iterations of each that are not timed."""
+    """How to measure. seconds: that a block lasts about.  warmup: iterations of each that are not timed.
+
+    device: to compute on, as torch names it.
+    """
 
     rounds: int = 7
     seconds: float = 2.0
     warmup: int = 3
+    device: str = "cpu"
 
 
 @dataclass
@@ -173,9 +177,16 @@ class Alternation(ganzoo.Callback):
             if self._matrix:
                 self.times.matrix.append(self._matrix())
             for name in order.sample(list(lengths), len(lengths)):
+                self._wait()
                 begun = time.perf_counter()
                 yield from self._iterate(name, lengths[name])
+                self._wait()
                 self.times.seconds[name].append((time.perf_counter() - begun) / lengths[name])
+
+    def _wait(self) -> None:
+        """Until a GPU has done what it was given."""
+        if self.plan.device != "cpu":
+            torch.cuda.synchronize(self.plan.device)
 
     def _iterate(self, name: str, count: int) -> Iterator[None]:
         if name == OURS:
@@ -191,6 +202,7 @@ class Alternation(ganzoo.Callback):
         begun, count, seconds = time.perf_counter(), 0, 0.0
         while seconds < _CALIBRATION * self.plan.seconds:
             yield from self._iterate(name, 1)
+            self._wait()
             count, seconds = count + 1, time.perf_counter() - begun
         return max(1, round(self.plan.seconds * count / seconds))
 
@@ -203,7 +215,8 @@ def measure(recipe: str, changes: Mapping[str, Any], alternation: Alternation) -
     """
     alternation.place = int(find_recipe(recipe, registry())["images"]) // _PLACE
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
-        ganzoo.train(recipe, out=Path(folder) / "run", callbacks=(alternation,), images=10**12, device="cpu", **changes)
+        place = {"out": Path(folder) / "run", "device": alternation.plan.device}
+        ganzoo.train(recipe, callbacks=(alternation,), images=10**12, **place, **changes)
     for rival in alternation.rivals.values():
         losses = [float(loss) for loss in rival.loss()]
         if not all(map(math.isfinite, losses)):
@@ -259,6 +272,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -315,7 +329,7 @@ def report(results: Sequence[Mapping[str, Any]], as_json: bool) -> None:
         print(json.dumps({"machine": place, "results": list(results)}, indent=2))
         return
     print("{processor} ({capability}), {cores} cores, load {load}; {threads} threads, torch {torch}, "
-          "Python {python}, ganzoo {ganzoo}, {date}".format(**place))  # fmt: skip
+          "Python {python}, ganzoo {ganzoo}, {date}".format(**place), place["gpu"] or "")  # fmt: skip
     for one in results:
         speeds = ", ".join(f"{name} {speed:,.0f}" for name, speed in one["speed"].items())
         print(f"\n{one['comparison']}: {one['unit']} {speeds}; {one['rounds']} rounds")

@@ -47,6 +47,6 @@ def endless_batches(pictures: Endless, batch: int, workers: int) -> Iterator[tup
 def gathered(images_NHWC: Tensor, batch: int) -> Iterator[Tensor]:
     """Shuffled epochs by index: float32 (B, C, H, W) in [-1, 1], in channels-last memory."""
     while True:
-        order = torch.randperm(len(images_NHWC))
+        order = torch.randperm(len(images_NHWC), device=images_NHWC.device)
         for index in order[: len(order) // batch * batch].view(-1, batch):
             yield images_NHWC.index_select(0, index).permute(0, 3, 1, 2).float().mul_(2 / 255).sub_(1)

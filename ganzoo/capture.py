@@ -9,6 +9,7 @@ and schedules stay beside it. What cannot be recorded goes on as it is.
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from .chain import Chain
+from .distributed import World
 from .interfaces import Batch
 from .meter import Meter
 from .recordable import Kind
@@ -40,35 +42,39 @@ _SHORT_SECONDS = 0.005
 class _Known:
     """What ordinary updates of a chain have shown.
 
-    given: to the stages of the last one.  makers: of the draws among that, by stage.  seconds: of the fastest.
+    asks: whether each stage asks for a batch, and for how many draws from outside.  makers: of these.
+    seconds: of the fastest update.  given: to the stages of the last one, as long as it may be traced.
     logged: how often each stage logs what.
     """
 
-    given: list[Given]
+    asks: list[tuple[bool, int]]
     makers: list[list[Callable[[], Tensor]]]
-    seconds: float
+    seconds: float = math.inf
     updates: int = 0
+    given: list[Given] = field(default_factory=list)
     trace: Trace | None = None
     logged: list[Counter[str]] = field(default_factory=list)
     proven: bool = False
-
-    def habit(self) -> list[tuple[bool, int]]:
-        """What each stage asks for."""
-        return [(one.batch is not None, len(made)) for one, made in zip(self.given, self.makers, strict=True)]
 
 
 class Recorder:
     """Keeps a recording of each chain.
 
-    kind: how to record; None never does.  modules: whose buffers an update may change.
+    kind: how to record; None never does.  modules: whose buffers an update may change.  world: that draws together.
     refused: by chain, why it is not recorded after all.
     """
 
-    def __init__(self, kind: Kind | None, modules: Iterable[nn.Module] = ()) -> None:
+    def __init__(
+        self,
+        kind: Kind | None,
+        modules: Iterable[nn.Module] = (),
+        world: World | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.kind = kind
         self.refused: dict[str, str] = {}
         self.recordings: dict[str, Recording] = {}
-        self._undoing = Undoing(modules)
+        self._undoing = Undoing(modules, world or World(), torch.device(device))
         self._known: dict[str, _Known] = {}
         self._pool: Any = None
 
@@ -76,14 +82,13 @@ class Recorder:
         """An ordinary update was made. given: to each stage.  makers: of the draws among that."""
         if self.kind is None or chain.name in self.refused:
             return
-        now, known = _Known(given, makers, seconds), self._known.get(chain.name)
-        if known is None:
-            known = self._known[chain.name] = now
-        elif known.habit() != now.habit():
+        asks = [(one.batch is not None, len(made)) for one, made in zip(given, makers, strict=True)]
+        known = self._known.setdefault(chain.name, _Known(asks, makers))
+        if known.asks != asks:
             self._refuse(chain, "it asks for real samples, or draws, in some updates only")
-        known.given, known.makers = given, makers
         known.seconds = min(seconds, known.seconds)
         known.updates += 1
+        known.given = [] if chain.name in self.recordings or not self._short(known) else given
 
     def pending(self, phase: str) -> bool:
         """True if updates of a phase, by its name, may yet come to be played."""
@@ -91,7 +96,7 @@ class Recorder:
         return any(not self._known[name].proven and self._short(self._known[name]) for name in chains)
 
     def _short(self, known: _Known) -> bool:
-        return self.kind != "operations" or known.seconds < _SHORT_SECONDS * len(known.given)
+        return self.kind != "operations" or known.seconds < _SHORT_SECONDS * len(known.asks)
 
     def ready(self, chain: Chain, meter: Meter) -> bool:
         """True if the next update is to be played; makes the recording when it is time to.
@@ -103,7 +108,7 @@ class Recorder:
         known = self._known.get(chain.name)
         if self.kind is None or known is None or chain.name in self.refused:
             return False
-        if known.updates >= _WARM_UP[self.kind] and self._short(known):
+        if known.updates >= _WARM_UP[self.kind] and known.given:
             self._trace(chain, known, meter)
         return chain.name in self.recordings
 
@@ -116,7 +121,7 @@ class Recorder:
         stages = [] if known.proven else chain.stages()
         for number, logged in enumerate(known.logged):
             meter.settle()
-            batch = None if known.given[number].batch is None else draw()
+            batch = draw() if known.asks[number][0] else None
             given = Given(batch, [make() for make in known.makers[number]])
             if stages:
                 compute = partial(_step, stages[number], draw)
@@ -175,6 +180,7 @@ class Recorder:
                     self.recordings[chain.name] = Graph(chain.parameters, known.given, computes, self._pool)
             else:
                 self.recordings[chain.name] = Function(chain.parameters, trace, self.kind == "compiled")
+            known.given = []
         except Exception as error:  # compilers and drivers may refuse what they like
             self._refuse(chain, _first_line(error))
             if self.kind == "graph":  # torch's state after a capture that failed is not to be trusted
@@ -191,7 +197,7 @@ class Recorder:
         if recording:
             try:
                 with self._undoing(meter):
-                    recording.play(number, given)
+                    recording.play(number, given.of([one.clone() for one in given.tensors]))
                     played = [one if one is None else one.clone() for one in self._outcome(parameters, meter)]
             except Exception as error:
                 why = _first_line(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import nn
 
@@ -36,8 +37,13 @@ def repeats(phase: Phase, iteration: int) -> int:
 def chained(updates: Sequence[Phase], begun: Container[str] = ()) -> tuple[Phase, ...]:
     """The next update, and the later one that learns from what it generates, if there is one.
 
+    There is none where an update between them changes what was generated from: the same players, or the batch.
     begun: names of those that learn from an earlier one; a penalty's update comes after the one that generates.
     """
     phase, *later = updates
-    heir = next((one for one in later if one.reuses and one.trains != phase.trains), None)
-    return (phase,) if heir is None or phase in later or heir.name in begun else (phase, heir)
+    place = next((n for n, one in enumerate(later) if one.reuses and one.trains != phase.trains), None)
+    if place is None or phase in later:
+        return (phase,)
+    heir, between = later[place], later[:place]
+    changed = any(one.trains == heir.trains for one in between) or any(one is two for one, two in pairwise(between))
+    return (phase,) if changed or heir.name in begun else (phase, heir)

@@ -83,8 +83,9 @@ class Phase:
     every: lazy, run each k-th iteration, the loss scaled by k.
     repeats: updates in a row, each with a fresh batch (n_critic); may be a function of the iteration, from 0.
     scale: samples generated in an update, in multiples of the recipe's batch.
-    reuses: the first update of an iteration takes over the samples that the update before it generated, with their
-    graph, instead of making new ones; the learners are the generators that made them.
+    reuses: the first update of an iteration takes over the samples that the last update of the first other team in it
+    generated, with their graph, instead of making new ones; the learners are the generators that made them. Not where
+    an update in between trains the same learners, or is repeated with a batch of its own.
     after: called with the players once the optimiser has stepped, for projections such as weight clipping.
     """
 
@@ -318,6 +319,8 @@ class Callback:
 
     def watches(self, run: Any, phase: Phase) -> bool:
         """True if `on_update` wants to see the update of this phase that comes next; by default all.
+
+        Of updates that hand samples on (`Phase.reuses`) all are asked for before the first.
 
         Updates that somebody watches are made step by step; all others may be played from a recording, which has no
         turn to show.

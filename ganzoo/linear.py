@@ -43,7 +43,11 @@ def onednn_is_faster() -> bool:
 
 
 class OneDNN(TorchFunctionMode):
-    """Within, large float32 linear layers on the CPU compute by oneDNN, and so do their gradients of any order."""
+    """Within, large float32 linear layers on the CPU compute by oneDNN, and so do their gradients by backward passes.
+
+    Left to torch are layers under its checkpointing, which computes them again outside of this, under its function
+    transforms, forward-mode gradients and autocast, and those with a bias of another shape than (O,).
+    """
 
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
         if function is linear:
@@ -51,8 +55,21 @@ class OneDNN(TorchFunctionMode):
         return function(*arguments, **(options or {}))
 
 
+def _left_to_torch(input: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
+    return (
+        input.numel() * len(weight) < WORTH
+        or weight.dim() != 2
+        or {input.dtype, weight.dtype} != {torch.float32}
+        or (bias is not None and bias.shape != weight.shape[:1])
+        or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+        or torch.is_autocast_enabled("cpu")
+    )
+
+
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # torch's names
-    if input.numel() * len(weight) < WORTH or weight.dim() != 2 or {input.dtype, weight.dtype} != {torch.float32}:
+    if _left_to_torch(input, weight, bias):
         return linear(input, weight, bias)
     if input.dim() == 2:
         return _Linear.apply(input, weight, bias)  # type: ignore[no-any-return]

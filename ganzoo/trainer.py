@@ -78,11 +78,10 @@ class Trainer:
             roles: Team(game, roles, [phase for phase in self.phases if phase.trains == roles]) for roles in teams
         }
         self._batch: Batch | None = None
-        self._chains: dict[tuple[Phase, ...], Chain] = {}
         self._learners: tuple[str, ...] | None = None
         self._watching: list[Callback] = []
         kind, _ = recording_kind(game, device, self.world.size)
-        self.recorder = Recorder(kind, [*self.players.values(), self._parts])
+        self.recorder = Recorder(kind, [*self.players.values(), self._parts], self.world, device)
         seed_all(self.recipe.seed)
         self.world.start(self.recipe.seed)
 
@@ -150,12 +149,8 @@ class Trainer:
             yield
 
     def _chain(self, phases: tuple[Phase, ...]) -> Chain:
-        if phases not in self._chains:
-            parameters = [self.teams[phase.trains].parameters for phase in phases]
-            self._chains[phases] = Chain(
-                tuple(phase.name for phase in phases), parameters, partial(self._stages, phases)
-            )
-        return self._chains[phases]
+        parameters = [self.teams[phase.trains].parameters for phase in phases]
+        return Chain(tuple(phase.name for phase in phases), parameters, partial(self._stages, phases))
 
     def _stages(self, phases: tuple[Phase, ...]) -> list[Stage]:
         """The stages of one update of these phases: each leaves the gradients of its own."""

@@ -138,8 +138,10 @@ class Turn:
             source = self._context.roles[role].source
             given = None if source is None else self.field(source)
             if role in self._keeps and role not in self.learners:
-                self.kept[role] = self._make(role, given, self.label, learns=True)
-                self._fakes[role] = self.kept[role].detach()
+                sample = self._make(role, given, self.label, learns=True)
+                if sample.requires_grad:
+                    self.kept[role] = sample
+                self._fakes[role] = sample.detach()
             else:
                 self._fakes[role] = self.generate(role, given)
         return self._fakes[role]

@@ -12,17 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from .device import random_state, set_random_state
+from .distributed import World
 from .meter import Meter
 
 
 class Undoing:
     """Undoes what updates do to buffers, random numbers and a meter. Gradients they may leave as they like.
 
-    modules: whose buffers an update may change.
+    modules: whose buffers an update may change.  world: whose shared random numbers it may draw, on the device.
     """
 
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
-        self._modules = list(modules)
+    def __init__(self, modules: Iterable[nn.Module], world: World, device: torch.device) -> None:
+        self._modules, self._world, self._device = list(modules), world, device
 
     def buffers(self) -> list[Tensor]:
         """All buffers, in an order that stays the same."""
@@ -37,15 +38,17 @@ class Undoing:
         held = [(owner, name, owner[name]) for owner, name in places]
         contents = [(one, one.clone()) for one in (*self.buffers(), *meter.sums)]
         before, counts = random_state(), meter.counts.copy()
+        with self._world.shared_draws(self._device):
+            shared = random_state()
         try:
             yield
         finally:
             for owner, name, buffer in held:
                 owner[name] = buffer
-            with torch.no_grad():
-                for tensor, kept in contents:
-                    if not torch.equal(tensor, kept):  # what a graph holds may not even be touched
-                        tensor.copy_(kept)
+            for tensor, kept in contents:
+                tensor.data.copy_(kept)  # unseen by autograd: an update half made may hold it in its graph
+            with self._world.shared_draws(self._device):
+                set_random_state(shared)
             set_random_state(before)
             meter.drop()
             meter.counts = counts

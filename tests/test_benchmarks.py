@@ -54,6 +54,13 @@ def test_ganzoos_dcgan_costs_what_the_lean_loop_does(monkeypatch):
     assert set(told["matrix_share"]) == {"ganzoo", "tutorial", "lean"} and told["matrix_share_wanted"] == 0.5
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_dcgan_is_measured_on_a_gpu():
+    told = dcgan.run(32, pairs.Plan(1, 0.1, 20, "cuda"), batch=4, width=8, count=16, workers=0)
+    assert all(speed > 0 for speed in told["speed"].values()) and "matrix_share" not in told
+
+
 def test_the_networks_of_dcgan_are_those_of_the_plugin():
     import ganzoo
     from ganzoo_dcgan.dcgan import DCGANDiscriminator, DCGANGenerator

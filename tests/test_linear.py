@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import linear
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
 
 from ganzoo import linear as subject
 from ganzoo.check import check
@@ -81,6 +82,47 @@ def test_small_layers_and_other_types_are_left_alone(case):
     assert calls.count == (case == "no bias")
     if case != "no bias":
         assert torch.equal(found, linear(x, weight, bias))
+
+
+def test_layers_under_checkpointing_are_computed_alike_both_times():
+    """Their second computation is part of the backward pass, outside of the mode."""
+    x, weight, bias = (tensor.detach().float().requires_grad_() for tensor in layer())
+    found = []
+    for context in (nullcontext(), OneDNN()):
+        with context:
+            output = checkpoint(lambda one: torch.tanh(linear(one, weight, bias) / 16), x, use_reentrant=False)
+        found.append(torch.autograd.grad(output.square().sum(), (x, weight, bias)))
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, OUTPUTS), (ROWS, 1), (ROWS, OUTPUTS)])
+def test_a_bias_of_any_shape_is_added(shape):
+    x, weight, _ = (tensor.detach().float() for tensor in layer())
+    bias = torch.randn(shape)
+    with OneDNN():
+        found = linear(x, weight, bias)
+    assert torch.equal(found, linear(x, weight, bias))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")  # torch itself uses it
+def test_function_transforms_forward_gradients_and_autocast_are_torchs():
+    x, weight, bias = (tensor.detach().float() for tensor in layer())
+    direction = torch.ones_like(x)
+
+    def cases() -> list[torch.Tensor]:
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = linear(x, weight, bias)
+        with torch.autograd.forward_ad.dual_level():
+            dual = linear(torch.autograd.forward_ad.make_dual(x, direction), weight, bias)
+            tangent = torch.autograd.forward_ad.unpack_dual(dual).tangent
+        gradient = torch.func.grad(lambda one: linear(x, one, bias).square().mean())(weight)
+        return [rounded, tangent, gradient, torch.vmap(lambda one: linear(x, weight, one))(bias.expand(2, -1))]
+
+    with OneDNN():
+        found = cases()
+    for one, two in zip(found, cases(), strict=True):
+        assert one.dtype == two.dtype and torch.equal(one, two)
 
 
 @pytest.mark.parametrize(
