@@ -70,6 +70,8 @@ class Steps:
         self._optimizer, self._fused = optimizer, fused and isinstance(optimizer, optim.Adam | optim.SGD)
         self._parameters: list[Tensor] = []
         self._state: dict[str, list[Tensor]] = {}
+        self._count = torch.empty(0)
+        """Adam's counters of steps, one for each parameter, in one tensor."""
 
     def step(self) -> None:
         """One step along the gradients."""
@@ -82,7 +84,7 @@ class Steps:
         common = {"lr": group["lr"], "weight_decay": group["weight_decay"], "maximize": False}
         with torch.no_grad():
             if isinstance(self._optimizer, optim.Adam):
-                torch._foreach_add_(self._state["step"], 1)
+                self._count.add_(1)
                 moments, squares, steps = (self._state[name] for name in ("exp_avg", "exp_avg_sq", "step"))
                 beta1, beta2 = group["betas"]
                 torch._fused_adam_(
@@ -103,8 +105,12 @@ class Steps:
             return
         states = [self._optimizer.state.get(p, {}) for p in parameters]
         names = [name for name, value in states[0].items() if isinstance(value, Tensor)]
-        if isinstance(self._optimizer, optim.Adam) and "step" not in names:
-            return
+        if isinstance(self._optimizer, optim.Adam):
+            if "step" not in names:
+                return
+            self._count = torch.stack([one["step"] for one in states])
+            for one, step in zip(states, self._count, strict=True):
+                one["step"] = step
         self._parameters, self._state = parameters, {name: [one[name] for one in states] for name in names}
 
     def forget(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import compress
 from typing import Any, Protocol
 
 import torch
@@ -58,23 +59,25 @@ class Function:
     """The operations of each stage as a function of what it is given."""
 
     def __init__(self, parameters: Sequence[Sequence[nn.Parameter]], trace: Trace, compiled: bool) -> None:
-        self._learning = [list(zip(*both, strict=True)) for both in zip(parameters, trace.learning, strict=True)]
+        self._parameters = parameters
+        self._learning = [list(compress(*both)) for both in zip(parameters, trace.learning, strict=True)]
         self._settled = [False] * len(parameters)  # whether gradients come in their parameters' layout for good
         self._stages = trace.compiled() if compiled else trace.operations()
         self._values: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def play(self, stage: int, given: Given) -> None:
-        gradients = iter(self._stages[stage](given.tensors, self._values))
+        gradients, learning = self._stages[stage](given.tensors, self._values), self._learning[stage]
         if stage == len(self._stages) - 1:
             self._values.clear()
-        alike = True
-        for parameter, learning in self._learning[stage]:
-            gradient = next(gradients) if learning else None
-            if not self._settled[stage] and gradient is not None and gradient.stride() != parameter.stride():
-                gradient, alike = _like(gradient, parameter), False
+        if not self._settled[stage]:
+            for parameter in self._parameters[stage]:
+                parameter.grad = None
+            both = list(zip(gradients, learning, strict=True))
+            self._settled[stage] = all(gradient.stride() == parameter.stride() for gradient, parameter in both)
+            gradients = [_like(gradient, parameter) for gradient, parameter in both]
+        for parameter, gradient in zip(learning, gradients, strict=True):
             parameter.grad = gradient
-        self._settled[stage] |= alike
 
 
 class Graph:
@@ -113,7 +116,7 @@ def _capture_stream(device: torch.device) -> torch.cuda.Stream:
 
 def _like(gradient: Tensor, parameter: Tensor) -> Tensor:
     """The gradient in the parameter's memory layout, which fused optimisers rely on."""
-    return torch.empty_like(parameter).copy_(gradient)
+    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
 def _give(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor | None]) -> None:
