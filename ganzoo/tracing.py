@@ -107,7 +107,9 @@ class Trace:
             # matrix products as sums, which join the operations around them
             options = {"fallback_random": True, "post_grad_fusion_options": {"decompose_mm_pass": {}}}
             module, example = fx.GraphModule(nn.Module(), piece.graph), [*self._constants, *given]
-            return [Played(piece, _inductor.compile(module, example, options=options), self._constants)]
+            compiled = _inductor.compile(module, example, options=options)
+            # without the guard against compiling it again, which takes longer than small updates
+            return [Played(piece, getattr(compiled, "__wrapped__", compiled), self._constants)]
 
 
 class Played:
@@ -119,6 +121,8 @@ class Played:
 
     def __call__(self, given: Sequence[Tensor], values: dict[str, Tensor]) -> Sequence[Tensor]:
         """The gradients. values: of earlier stages by name, to which those that later ones take are added."""
+        if not self._takes and not self._leaves:
+            return self._function(*self._constants, *given)
         results = self._function(*self._constants, *given, *(values[name] for name in self._takes))
         values.update(zip(self._leaves, results[self._gradients :], strict=True))
         return results[: self._gradients]
