@@ -28,6 +28,10 @@ _FEWEST = 8
 """Samples that a batch needs to have a variety."""
 
 
+_COMPILED = 4
+"""Times as rare are looks at compiled updates: one that is looked at is made step by step, which takes far longer."""
+
+
 class HealthMonitor(Callback):
     """Measures and judges; comes before the callback that writes the rows."""
 
@@ -57,7 +61,8 @@ class HealthMonitor(Callback):
 
     def _due(self, run: Trainer, phase: Phase) -> bool:
         """Now and then the first update that a phase makes in an iteration."""
-        return run.iteration % self._options.every == 0 and self._looked.get(phase.name) != run.iteration
+        every = self._options.every * (_COMPILED if run.recipe.trainer.compile else 1)
+        return run.iteration % every == 0 and self._looked.get(phase.name) != run.iteration
 
     @torch.no_grad()
     def on_update(self, run: Trainer, phase: Phase, turn: Turn) -> None:
