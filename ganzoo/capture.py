@@ -139,18 +139,17 @@ class Recorder:
         why, trace = "", None
         known.logged = []
 
-        def logged(number: int, stage: Stage) -> Callable[[Sequence[Tensor]], None]:
+        def counted(number: int, stage: Stage) -> Callable[[Sequence[Tensor]], None]:
             def compute(tensors: Sequence[Tensor]) -> None:
                 before, given = meter.counts.copy(), known.given[number].of(tensors)
-                stage(given.real, Draws(list(given.draws)))
-                meter.settle()
+                _logged(stage, meter, given)
                 known.logged.append(meter.counts - before)
 
             return compute
 
         try:
             with self._undoing(meter):
-                computes = [logged(number, stage) for number, stage in enumerate(chain.stages())]
+                computes = [counted(number, stage) for number, stage in enumerate(chain.stages())]
                 trace = Trace(chain.parameters, [given.tensors for given in known.given], computes)
                 if any(one is not two for one, two in zip(held, self._undoing.buffers(), strict=True)):
                     why = "it replaces a buffer instead of changing it in place"
@@ -197,7 +196,7 @@ class Recorder:
         if recording:
             try:
                 with self._undoing(meter):
-                    recording.play(number, given.of([one.clone() for one in given.tensors]))
+                    recording.play(number, given.copied())
                     played = [one if one is None else one.clone() for one in self._outcome(parameters, meter)]
             except Exception as error:
                 why = _first_line(error)

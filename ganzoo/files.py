@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file's content, whole or not at all."""
+    """Replace a file's content, whole or not at all; what fails leaves nothing beside it."""
     beside = path.with_name(f".{path.name}.partial")
-    beside.write_bytes(data)
-    flush(beside)
-    beside.replace(path)
+    try:
+        beside.write_bytes(data)
+        flush(beside)
+        beside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def file_hash(path: Path) -> str:

@@ -35,6 +35,10 @@ class Given:
             return Given(None, draws)
         return Given(Batch(dict(zip(self.batch.fields, rest[1:], strict=True)), rest[0]), draws)
 
+    def copied(self) -> Given:
+        """The same values in memory of their own."""
+        return self.of([tensor.clone() for tensor in self.tensors])
+
     def real(self) -> Batch:
         """The batch. Raises `RuntimeError` if there is none."""
         if self.batch is None:
@@ -76,8 +80,7 @@ class Function:
             both = list(zip(gradients, learning, strict=True))
             self._settled[stage] = all(gradient.stride() == parameter.stride() for gradient, parameter in both)
             gradients = [_like(gradient, parameter) for gradient, parameter in both]
-        for parameter, gradient in zip(learning, gradients, strict=True):
-            parameter.grad = gradient
+        _give(learning, gradients)
 
 
 class Graph:
@@ -91,7 +94,7 @@ class Graph:
         pool: Any,
     ) -> None:
         self._parameters = parameters
-        self._given = [one.of([tensor.clone() for tensor in one.tensors]) for one in given]
+        self._given = [one.copied() for one in given]
         self._graphs, self._gradients = list[torch.cuda.CUDAGraph](), list[list[Tensor | None]]()
         stream = _capture_stream(parameters[0][0].device)
         for own, mine, compute in zip(parameters, self._given, computes, strict=True):

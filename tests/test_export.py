@@ -299,7 +299,7 @@ def test_a_write_that_fails_leaves_the_file_before(call, trained, monkeypatch):
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(writing, "flush", full)
+    monkeypatch.setattr("ganzoo.files.flush", full)
     code, out, err = call("export", trained["latents"], "one.onnx")
     assert (code, out) == (1, "") and "No space left on device" in err
     assert [(one.name, one.read_bytes()) for one in Path().iterdir()] == [("one.onnx", b"before")]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..files import flush
+from ..files import write_atomically
 from ..model import Model
 from .comparison import BATCHES, compare, is_random, refuse_invalid
 from .facts import facts
@@ -82,7 +82,7 @@ def export(model: Model, path: Path, name: str, *, to: str | None = None, trunca
         batches = " and ".join(map(str, BATCHES))
         log.info("onnxruntime %s gives torch's samples in batches of %s: values differ by %.1g at most",
                  runtime().__version__, batches, difference)  # fmt: skip
-    _write(path, data)
+    write_atomically(path, data)
     graph = proto.graph
     return Exported(
         str(path),
@@ -98,13 +98,3 @@ def _port(value: Any) -> Port:
     tensor = value.type.tensor_type
     shape = tuple(one.dim_param or one.dim_value for one in tensor.shape.dim)
     return Port(value.name, library("onnx").helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, shape)
-
-
-def _write(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        beside.write_bytes(data)
-        flush(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
