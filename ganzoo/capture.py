@@ -38,6 +38,9 @@ _SHORT_SECONDS = 0.005
 """Updates that take longer are not held up by Python, so that playing their operations gains nothing."""
 
 
+_Values = Sequence[Tensor | None]
+
+
 @dataclass
 class _Known:
     """What ordinary updates of a chain have shown.
@@ -129,7 +132,7 @@ class Recorder:
                 known.proven = number == len(stages) - 1
             else:
                 recording.play(number, given)
-                meter.counts.update(logged)
+                meter.count(logged)
             yield
 
     def _trace(self, chain: Chain, known: _Known, meter: Meter) -> None:
@@ -189,29 +192,28 @@ class Recorder:
     def _prove(self, chain: Chain, number: int, given: Given, compute: Compute, meter: Meter) -> None:
         """Make a stage both ways and keep the ordinary one; the recording too, if it did the same.
 
-        Operations have to give the same bit for bit, the others the same gradients to rounding.
+        Operations have to give the same bit for bit, the others to rounding.
         """
         recording, parameters = self.recordings.get(chain.name), chain.parameters[number]
-        why, played = "played alone, it does not give the same", list[Tensor | None]()
+        why, played = "played alone, it does not give the same", list[_Values]()
         if recording:
             try:
                 with self._undoing(meter):
                     recording.play(number, given.copied())
-                    played = [one if one is None else one.clone() for one in self._outcome(parameters, meter)]
+                    outcome = self._outcome(parameters, meter)
+                    played = [[one if one is None else one.clone() for one in kind] for kind in outcome]
             except Exception as error:
                 why = _first_line(error)
         compute(given)
         meter.settle()
-        made = self._outcome(parameters, meter)
-        same = _equal if self.kind == "operations" else _close
-        if recording and (len(played) != len(made) or not same(played, made)):
+        both = zip(played, self._outcome(parameters, meter), strict=False)  # nothing is played where that failed
+        if recording and not (played and all(_same(one, two, self.kind != "operations") for one, two in both)):
             self._refuse(chain, why)
 
-    def _outcome(self, parameters: Sequence[nn.Parameter], meter: Meter) -> list[Tensor | None]:
-        gradients = [parameter.grad for parameter in parameters]
-        if self.kind != "operations":
-            return gradients
-        return [*gradients, *self._undoing.buffers(), *meter.sums, torch.get_rng_state()]
+    def _outcome(self, parameters: Sequence[nn.Parameter], meter: Meter) -> list[_Values]:
+        """What an update leaves: gradients, buffers, logged sums, and where the random numbers are."""
+        numbers = [torch.get_rng_state()] if self.kind == "operations" else []
+        return [[parameter.grad for parameter in parameters], self._undoing.buffers(), meter.sums, numbers]
 
     def _refuse(self, chain: Chain, why: str) -> None:
         self.refused[chain.name] = why
@@ -235,15 +237,14 @@ def _logged(stage: Stage, meter: Meter, given: Given) -> None:
     meter.settle()
 
 
-def _equal(played: Sequence[Tensor | None], made: Sequence[Tensor | None]) -> bool:
-    pairs = zip(played, made, strict=True)
-    return all(one is two if one is None or two is None else torch.equal(one, two) for one, two in pairs)
-
-
-def _close(played: Sequence[Tensor | None], made: Sequence[Tensor | None]) -> bool:
-    """True if all values together differ by a hundredth at most, as no rounding does that leaves a run the same."""
+def _same(played: _Values, made: _Values, to_rounding: bool) -> bool:
+    """True if values are equal, or all together differ by a hundredth at most, as rounding may make them differ."""
+    if [one is None for one in played] != [two is None for two in made]:
+        return False
     pairs = [(one, two) for one, two in zip(played, made, strict=True) if one is not None and two is not None]
-    apart = sum(float((one.float() - two.float()).square().sum()) for one, two in pairs)
+    if not to_rounding:
+        return all(torch.equal(one, two) for one, two in pairs)
+    apart = sum(float((one.float() - two.float())[one != two].square().sum()) for one, two in pairs)
     size = sum(float(two.float().square().sum()) for _, two in pairs)
     return apart <= 1e-4 * size
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from torch import nn
 
@@ -12,21 +12,15 @@ from .interfaces import Phase
 from .recordings import Stage
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(NamedTuple):
     """Phases of which each learns from what the one before has generated: mostly one alone.
 
-    parameters: of the learners, by phase.  stages: makes the stages of one update, which hand samples on.
+    name: of the phases, joined by "+".  parameters: of the learners, by phase.  stages: makes the stages of one update, which hand samples on.
     """
 
-    names: tuple[str, ...]
+    name: str
     parameters: Sequence[Sequence[nn.Parameter]]
     stages: Callable[[], Sequence[Stage]]
-
-    @property
-    def name(self) -> str:
-        """As it is told."""
-        return "+".join(self.names)
 
 
 def repeats(phase: Phase, iteration: int) -> int:

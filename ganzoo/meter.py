@@ -24,6 +24,11 @@ class Meter:
         self._new[name] = value.detach() if value.dim() == 0 else value.detach().reshape(())
         self.counts[name] += 1
 
+    def count(self, logged: Mapping[str, int]) -> None:
+        """What something else has added to the sums, and how often."""
+        for name, times in logged.items():
+            self.counts[name] += times
+
     @property
     def sums(self) -> list[Tensor]:
         """The sums' own memory."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch import fx
+import torch
+from torch import Tensor, fx
 
 MARK = "ganzoo.stage"
 """The profiler's mark under which a stage is traced."""
@@ -15,13 +16,21 @@ MARK = "ganzoo.stage"
 class Piece:
     """One stage. graph: a function of the constants, of what the stage is given, and of what it takes.
 
-    takes: names of values of earlier stages.  leaves: of those that later stages take; they follow the gradients.
+    takes: values of earlier stages, as they were traced, by name.  leaves: names of those that later stages take; they
+    follow the gradients.
     """
 
     graph: fx.Graph
-    takes: list[str]
+    takes: dict[str, Tensor]
     leaves: list[str]
     gradients: int
+
+    def examples(self) -> list[Tensor]:
+        """Tensors such as it takes, with values of any kind."""
+        return [
+            torch.empty_strided(one.shape, one.stride(), dtype=one.dtype, device=one.device)
+            for one in self.takes.values()
+        ]
 
 
 def cut(graph: fx.Graph, constants: int, given: list[int]) -> list[Piece]:
@@ -60,4 +69,5 @@ def _piece(stage: int, shared: list[fx.Node], place: dict[fx.Node, int], gradien
         if node.op != "placeholder":
             copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output([copies[node] for node in [*gradients, *leaves]])
-    return Piece(graph, [node.name for node in takes], [node.name for node in leaves], len(gradients))
+    taken = {node.name: node.meta["val"] for node in takes}
+    return Piece(graph, taken, [node.name for node in leaves], len(gradients))

@@ -37,8 +37,6 @@ def _refusal(game: Game, processes: int) -> str | None:
         for module in part.modules():
             if not getattr(module, "capturable", True):
                 return f"{type(module).__name__} in {name} decides in Python"
-    if game.recipe.trainer.compile and any(phase.reuses for phase in game.phases()):
-        return "a phase learns from the samples of another"
     if processes > 1 and game.recipe.trainer.sync_batch_norm:
         return "BatchNorm asks the other processes"
     return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from types import BuiltinFunctionType, MethodDescriptorType
 from typing import Any
@@ -98,34 +100,74 @@ class Trace:
         return [Played(*both, self._constants) for both in zip(self._pieces, functions, strict=True)]
 
     def compiled(self) -> list[Played]:
-        """The only stage, by torch's compiler. Takes seconds to minutes."""
-        (piece,), (given,) = self._pieces, self._given
+        """The stages, by torch's compiler. Takes seconds to minutes."""
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):  # torch warns of parts of its own
-            from torch import _inductor
+            return [self._compiled(*both) for both in zip(self._pieces, self._given, strict=True)]
 
-            # random numbers as torch draws them, so that compiled training is ordinary training to rounding; small
-            # matrix products as sums, which join the operations around them
-            options = {"fallback_random": True, "post_grad_fusion_options": {"decompose_mm_pass": {}}}
-            module, example = fx.GraphModule(nn.Module(), piece.graph), [*self._constants, *given]
+    def _compiled(self, piece: Piece, given: Sequence[Tensor]) -> Played:
+        from torch import _inductor
+
+        changing, module = [*given, *piece.examples()], fx.GraphModule(nn.Module(), piece.graph)
+        example = [*self._constants, *changing]
+        # random numbers as torch draws them, so that compiled training is ordinary training to rounding; small
+        # matrix products as sums, which join the operations around them
+        options: dict[str, Any] = {"fallback_random": True, "post_grad_fusion_options": {"decompose_mm_pass": {}}}
+        if all(one.device.type == "cpu" for one in example if isinstance(one, Tensor)):
+            # what Python does between a processor's kernels can take longer than they do; `Played` looks at sizes
+            options |= {"cpp_wrapper": True, "size_asserts": False}
+        with _quiet("torch._inductor"):
             compiled = _inductor.compile(module, example, options=options)
-            # without the guard against compiling it again, which takes longer than small updates
-            return [Played(piece, getattr(compiled, "__wrapped__", compiled), self._constants)]
+        # without the guard against compiling it again, which takes longer than small updates
+        function = getattr(compiled, "__wrapped__", compiled)
+        return Played(piece, function, self._constants, changing)
 
 
 class Played:
-    """One stage as a function."""
+    """One stage as a function. like: tensors laid out as those have to be that change from call to call, or None."""
 
-    def __init__(self, piece: Piece, function: Callable[..., Sequence[Tensor]], constants: Sequence[Any]) -> None:
-        self._function, self._constants = function, list(constants)
+    def __init__(
+        self,
+        piece: Piece,
+        function: Callable[..., Sequence[Tensor]],
+        constants: Sequence[Any],
+        like: Sequence[Tensor] | None = None,
+    ) -> None:
+        self._function, self._constants, self._like = function, list(constants), like
         self._takes, self._leaves, self._gradients = piece.takes, piece.leaves, piece.gradients
 
     def __call__(self, given: Sequence[Tensor], values: dict[str, Tensor]) -> Sequence[Tensor]:
-        """The gradients. values: of earlier stages by name, to which those that later ones take are added."""
-        if not self._takes and not self._leaves:
-            return self._function(*self._constants, *given)
-        results = self._function(*self._constants, *given, *(values[name] for name in self._takes))
+        """The gradients. values: of earlier stages by name, to which those that later ones take are added.
+
+        Raises `RuntimeError` if tensors are laid out otherwise than the function relies on.
+        """
+        changing = [*given, *(values[name] for name in self._takes)] if self._takes else given
+        if self._like is not None and not all(map(_laid_out_as, changing, self._like)):
+            raise RuntimeError("it is given tensors of other sizes or layouts than when it was compiled")
+        results = self._function(*self._constants, *changing)
+        if not self._leaves:
+            return results
         values.update(zip(self._leaves, results[self._gradients :], strict=True))
         return results[: self._gradients]
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """A logger that keeps silent, for what is reported otherwise."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _laid_out_as(tensor: Tensor, other: Tensor) -> bool:
+    """True if values of the same indices are in the same places; along a single value, no step is ever made."""
+    if tensor.shape != other.shape:
+        return False
+    steps = tensor.stride(), other.stride()
+    return steps[0] == steps[1] or all(n == 1 or one == two for n, one, two in zip(tensor.shape, *steps, strict=True))
 
 
 def _with_constants_as_arguments(module: fx.GraphModule) -> tuple[fx.Graph, list[Any]]:

@@ -64,6 +64,7 @@ class Trainer:
         self._parts["augmentation"].update(game.augmentations)  # type: ignore[operator]
         self._parts.to(device)
         self.phases = game.phases()
+        self._reuses = any(phase.reuses for phase in self.phases)
         self._context = TurnContext(
             game.spec,
             game.loss.roles,
@@ -122,7 +123,7 @@ class Trainer:
                 self._batch = None
             update = begun.pop(phase.name, None)
             if update is None:
-                phases = chained(updates[number:], begun)
+                phases = chained(updates[number:], begun) if self._reuses else (phase,)
                 update = self._update(phases)
                 begun |= {later.name: update for later in phases[1:]}
             next(update)
@@ -150,7 +151,7 @@ class Trainer:
 
     def _chain(self, phases: tuple[Phase, ...]) -> Chain:
         parameters = [self.teams[phase.trains].parameters for phase in phases]
-        return Chain(tuple(phase.name for phase in phases), parameters, partial(self._stages, phases))
+        return Chain("+".join([phase.name for phase in phases]), parameters, partial(self._stages, phases))
 
     def _stages(self, phases: tuple[Phase, ...]) -> list[Stage]:
         """The stages of one update of these phases: each leaves the gradients of its own."""
@@ -171,7 +172,7 @@ class Trainer:
             batch = self._batch if turn.drawn else None
             given.append(Given(batch, draws.values if self.world.size > 1 else ()))
             makers.append(draws.makers if self.world.size > 1 else [])
-            if len(given) == len(chain.names):
+            if len(given) == len(chain.parameters):
                 self.recorder.saw(chain, given, makers, seconds)
             yield turn
 

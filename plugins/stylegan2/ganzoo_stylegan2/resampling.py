@@ -37,10 +37,11 @@ SYM6 = (
 
 def mirrored(position: Tensor, size: int) -> Tensor:
     """Fold positions on the whole line into [0, size - 1], as between two mirrors at the outermost pixels' centres."""
-    last = size - 1
-    if last == 0:
+    if size == 1:
         return torch.zeros_like(position)
-    return last - (position.remainder(2 * last) - last).abs()
+    round_trip = 2 * (size - 1)
+    way = position.remainder(round_trip)
+    return torch.minimum(way, round_trip - way)
 
 
 def blit(picture_NCHW: Tensor, flip_N: Tensor, turns_N: Tensor, shift_N2: Tensor) -> Tensor:
