@@ -15,7 +15,8 @@ from .recordings import Stage
 class Chain(NamedTuple):
     """Phases of which each learns from what the one before has generated: mostly one alone.
 
-    name: of the phases, joined by "+".  parameters: of the learners, by phase.  stages: makes the stages of one update, which hand samples on.
+    name: of the phases, joined by "+".  parameters: of the learners, by phase.  stages: makes the stages of one update,
+    which hand samples on.
     """
 
     name: str
