@@ -135,6 +135,7 @@ class TrainerOptions:
     or, if they are short, as their bare operations.  compile: record them through torch's compiler instead, equal to
     rounding; takes up to minutes to start.
     onednn: large linear layers by oneDNN on processors where it is faster than MKL, equal to rounding.
+    threads: of the CPU that compute updates; 0 for torch's number, or one where networks are very small.
     resident_share: of the training device's free memory; samples that take more are streamed.
     """
 
@@ -148,6 +149,7 @@ class TrainerOptions:
     graphs: bool = True
     compile: bool = False
     onednn: bool = True
+    threads: int = Field(default=0, ge=0, le=1024)
     resident_share: float = Field(default=0.5, ge=0, le=1)
 
 

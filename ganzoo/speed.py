@@ -10,6 +10,7 @@ from .build import Game
 from .linear import onednn
 from .recordable import recording_kind
 from .residence import free_memory
+from .threads import threads
 
 
 def fast_path(game: Game, device: torch.device, precision: str) -> list[tuple[str, str]]:
@@ -22,11 +23,19 @@ def fast_path(game: Game, device: torch.device, precision: str) -> list[tuple[st
     facts = ["channels-last" if convolutional and options.channels_last else "", precision]
     facts.append("fused optimisers" if options.fused else "")
     facts.append("linear layers by oneDNN" if precision == "fp32" and onednn(game, device) else "")
+    if device.type == "cpu":
+        facts.append(told_threads(game, device))
     return [
         ("samples", _samples(game, device)),
         ("computation", ", ".join(fact for fact in facts if fact)),
         ("graphs", recording_kind(game, device)[1]),
     ]
+
+
+def told_threads(game: Game, device: torch.device) -> str:
+    """How many threads compute updates, in words."""
+    count = threads(game, device)
+    return f"{count} thread{'s' * (count > 1)}"
 
 
 def _samples(game: Game, device: torch.device) -> str:

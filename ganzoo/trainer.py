@@ -25,6 +25,7 @@ from .normalisation import synchronised
 from .recordable import recording_kind
 from .recordings import Given, Stage
 from .team import Team
+from .threads import computing_with, threads
 from .turn import Draws, Share, Turn, TurnContext
 
 
@@ -64,6 +65,7 @@ class Trainer:
         self._parts["augmentation"].update(game.augmentations)  # type: ignore[operator]
         self._parts.to(device)
         self.phases = game.phases()
+        self._threads = threads(game, device)
         self._reuses = any(phase.reuses for phase in self.phases)
         self._context = TurnContext(
             game.spec,
@@ -113,6 +115,10 @@ class Trainer:
 
     def iterate(self) -> None:
         """One round through all phases. The first update of a round and each repeat get a fresh batch."""
+        with computing_with(self._threads):
+            self._iterate()
+
+    def _iterate(self) -> None:
         self._batch = None
         due = [phase for phase in self.phases if self.iteration % phase.every == 0]
         updates = [phase for phase in due for _ in range(repeats(phase, self.iteration))]

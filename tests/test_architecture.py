@@ -33,7 +33,7 @@ LAYERS = [
     {"command", "hub"},
     {"card", "hubrepository"},
     {"datachoice"},
-    {"pieces", "tracing", "meter", "undo", "recordable", "team"},
+    {"pieces", "tracing", "meter", "undo", "recordable", "team", "threads"},
     {"recordings"},
     {"chain"},
     {"capture"},

@@ -33,6 +33,7 @@ def plan(recipe: str, as_json: bool, **options: Any) -> None:
     from ..measure import measure
     from ..plan import Request, describe, resolve
     from ..registry import registry
+    from ..speed import told_threads
 
     if started_by_torchrun():
         raise UsageError("ganzoo plan measures one process: start it without torchrun, with one process's --batch")
@@ -48,18 +49,12 @@ def plan(recipe: str, as_json: bool, **options: Any) -> None:
         click.echo(json.dumps({"plan": _facts(resolved, measured), "recipe": resolved.to_dict()}, indent=2))
         return
     rows = {name: known[name] for name in ("recipe", "data", "duration", "device")}
-    rows["device"] += _threads(device.type)
+    if device.type == "cpu":
+        rows["device"] += f", {told_threads(game, device)}"
     rows |= _rows(resolved, measured)
     width = max(map(len, rows))
     for name, fact in rows.items():
         click.echo(f"{name:<{width}}  {fact}")
-
-
-def _threads(kind: str) -> str:
-    import torch
-
-    count = torch.get_num_threads()
-    return f", {count} thread{'s' * (count > 1)}" if kind == "cpu" else ""
 
 
 def _rows(recipe: Recipe, measured: Measured) -> dict[str, str]:
