@@ -183,12 +183,12 @@ def rows(name: str, **changes) -> dict[str, str]:
 
 
 def test_the_fast_path_is_told_before_data_are_read():
-    assert rows("dcgan") == {
+    assert rows("dcgan", set=["trainer.threads=2"]) == {
         "samples": "resident on cpu, 10,000 of them, 7.8 MB",
-        "computation": "channels-last, fp32, fused optimisers",
+        "computation": "channels-last, fp32, fused optimisers, 2 threads",
         "graphs": "operations of short updates",
     }
-    changed = rows("ring", set=["trainer.fused=false", "trainer.compile=true"])
-    assert changed == {"samples": "drawn", "computation": "fp32", "graphs": "compiled"}
+    changed = rows("ring", set=["trainer.fused=false", "trainer.compile=true", "trainer.threads=1"])
+    assert changed == {"samples": "drawn", "computation": "fp32, 1 thread", "graphs": "compiled"}
     streamed = rows("dcgan", set=["trainer.resident_share=0", "data.limit=64", "trainer.channels_last=false"])
     assert streamed["samples"] == "streamed, 64 of them, 0.1 MB" and "channels-last" not in streamed["computation"]
