@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from .chain import Chain
 from .distributed import World
+from .errors import first_line
 from .interfaces import Batch
 from .meter import Meter
 from .recordable import Kind
@@ -159,7 +160,7 @@ class Recorder:
                 elif before != chance():
                     why = "it draws random numbers in Python"
         except Exception as error:  # a part may do anything that cannot be traced
-            why, trace = _first_line(error), None
+            why, trace = first_line(error), None
         first, known.trace = known.trace, None
         if trace is None or why:
             self._refuse(chain, why)
@@ -184,7 +185,7 @@ class Recorder:
                 self.recordings[chain.name] = Function(chain.parameters, trace, self.kind == "compiled")
             known.given = []
         except Exception as error:  # compilers and drivers may refuse what they like
-            self._refuse(chain, _first_line(error))
+            self._refuse(chain, first_line(error))
             if self.kind == "graph":  # torch's state after a capture that failed is not to be trusted
                 self.forget()
                 self.kind = None
@@ -203,7 +204,7 @@ class Recorder:
                     outcome = self._outcome(parameters, meter)
                     played = [[one if one is None else one.clone() for one in kind] for kind in outcome]
             except Exception as error:
-                why = _first_line(error)
+                why = first_line(error)
         compute(given)
         meter.settle()
         both = zip(played, self._outcome(parameters, meter), strict=False)  # nothing is played where that failed
@@ -247,7 +248,3 @@ def _same(played: _Values, made: _Values, to_rounding: bool) -> bool:
     apart = sum(float((one.float() - two.float())[one != two].square().sum()) for one, two in pairs)
     size = sum(float(two.float().square().sum()) for _, two in pairs)
     return apart <= 1e-4 * size
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -75,3 +75,9 @@ def printable(text: str, limit: int = 120) -> str:
     """
     shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text[:limit])
     return shown + "…" * (len(text) > limit)
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says first, in at most 300 printable characters; its type if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return printable(lines[0] if lines else type(error).__name__, 300)

@@ -23,6 +23,7 @@ from ganzoo.plan import Request, resolve
 from ganzoo.recordable import recording_kind
 from ganzoo.recordings import Given
 from ganzoo.registry import registry
+from ganzoo.team import Team
 from ganzoo.trainer import Trainer
 
 
@@ -100,6 +101,27 @@ def test_a_recorded_update_is_the_update_bit_for_bit(game):
     assert not [key for key in expected if not torch.equal(expected[key], found[key])]
     assert ordinary.values() == recorded.values()
     assert ordinary.images == recorded.images
+
+
+def test_a_player_that_is_changed_on_the_way_learns_on_in_recorded_updates():
+    ends = []
+    for kind in (None, "operations"):
+        trainer = trainer_of("gaussian", [], kind)
+        torch.manual_seed(0)
+        for _ in range(6):
+            trainer.iterate()
+        assert kind is None or set(trainer.recorder.recordings) == {"D", "G"}
+        layer = next(one for one in trainer.players["D"].modules() if isinstance(one, nn.Linear))
+        layer.weight = nn.Parameter(torch.full_like(layer.weight, 0.1))
+        trainer.teams["D",] = Team(trainer.game, ("D",), [phase for phase in trainer.phases if phase.trains == ("D",)])
+        trainer.recorder.forget()
+        for _ in range(10):
+            trainer.iterate()
+        assert kind is None or set(trainer.recorder.recordings) == {"D", "G"}
+        assert not torch.equal(layer.weight, torch.full_like(layer.weight, 0.1))
+        ends.append(state(trainer))
+    expected, found = ends
+    assert not [key for key in expected if not torch.equal(expected[key], found[key])]
 
 
 class _Plain(ganzoo.AdversarialLoss):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ModelError, printable
+from ..errors import ModelError, first_line
 from ..sampling import quietly
 from ..specs import Sample
 from .draws import Draws
@@ -34,7 +34,7 @@ def refuse_invalid(data: bytes) -> None:
     try:
         onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
     except Exception as error:  # the checker, shape inference and protobuf have errors of their own
-        raise ModelError(f"the exported file is no valid ONNX: {_first_line(error)}") from error
+        raise ModelError(f"the exported file is no valid ONNX: {first_line(error)}") from error
 
 
 def compare(data: bytes, subject: Subject) -> float | None:
@@ -115,7 +115,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # onnxruntime has errors of its own, which are no public classes
-        raise ModelError(f"onnxruntime cannot run the exported file: {_first_line(error)}") from error
+        raise ModelError(f"onnxruntime cannot run the exported file: {first_line(error)}") from error
 
 
 def _allowed(samples: list[Tensor], target: Sample) -> float:
@@ -136,8 +136,3 @@ def _difference(found: Tensor, wanted: Tensor, allowed: float) -> float:
             f"{difference:.2g}, where {allowed:.2g} is allowed"
         )
     return difference
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).splitlines()
-    return printable(lines[0] if lines else type(error).__name__, 300)

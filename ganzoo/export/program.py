@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.export import Dim, ExportedProgram
 
-from ..errors import ModelError, printable
+from ..errors import ModelError, first_line
 from .subject import Subject
 
 EXAMPLES = 2
@@ -48,7 +48,7 @@ def translate(subject: Subject, what: str) -> Any:
             assert program is not None
             return _bare(program.model_proto)
         except Exception as error:  # torch and onnxscript raise many things
-            raise ModelError(f"{what} cannot be exported: {_reason(error)}") from error
+            raise ModelError(f"{what} cannot be exported: {first_line(_origin(error))}") from error
 
 
 def _trace(subject: Subject, shapes: Any, what: str) -> ExportedProgram:
@@ -59,18 +59,17 @@ def _trace(subject: Subject, shapes: Any, what: str) -> ExportedProgram:
             return torch.export.export(subject, subject.inputs(EXAMPLES), dynamic_shapes=shapes, strict=strict)
         except Exception as error:  # a plugin's network and torch may raise anything
             problems.append(error)
-    reason = _reason(problems[0])
+    reason = first_line(_origin(problems[0]))
     if any(_FIXED_BATCH in str(one) for one in problems):
         reason = "it is tied to one batch size; take that of x from x.shape[0], which may be left open, not from len(x)"
     raise ModelError(f"{what} cannot be exported: torch cannot trace it: {reason}") from problems[-1]
 
 
-def _reason(error: BaseException) -> str:
-    """The first line of what was at the bottom of an error."""
+def _origin(error: BaseException) -> BaseException:
+    """What was at the bottom of an error."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return printable(lines[0] if lines else type(error).__name__, 300)
+    return error
 
 
 def _bare(model: Any) -> Any:
