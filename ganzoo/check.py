@@ -77,6 +77,21 @@ def refuse_unsplittable(game: Game, processes: int = 1) -> None:
             f"{judges[0]} judges a batch as a whole, which cannot be computed in {parts} parts: leave out "
             "`trainer.micro_batch`, train with one process, or take a discriminator that judges samples one by one"
         )
+    if parts > processes and (learned := [name for name in game.players if _learns_its_latents(game, name)]):
+        raise Incompatible(
+            f"{learned[0]} draws latents through what it learns, which goes with whole batches only: leave out "
+            "`trainer.micro_batch`, or move what is learned from sample_latent to forward"
+        )
+
+
+def _learns_its_latents(game: Game, name: str) -> bool:
+    player, role = game.players[name], game.loss.roles[name]
+    if role.kind != "generator" or role.source is not None:
+        return False
+    device = next((parameter.device for parameter in player.parameters()), torch.device("cpu"))
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        latent: Tensor = player.sample_latent(1, device)  # type: ignore[operator]
+    return latent.requires_grad
 
 
 @dataclass

@@ -31,7 +31,10 @@ class Generator(nn.Module):
     """True if the label changes the sample; set it in the constructor."""
 
     def sample_latent(self, n: int, device: torch.device) -> Tensor:
-        """Draw n latents, (N, ...), from torch's global generator. Latent generators only."""
+        """Draw n latents, (N, ...), from torch's global generator. Latent generators only.
+
+        What is learned belongs into `forward`: latents with gradients go with whole batches only.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no latents: it translates samples")
 
     def truncate(self, latent: Tensor, truncation: float) -> Tensor:

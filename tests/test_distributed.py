@@ -22,11 +22,15 @@ import torch.distributed as dist
 import ganzoo
 from ganzoo import api, checkpoint, distributed
 from ganzoo.callbacks import CheckpointWriter
+from ganzoo.check import check, refuse_unsplittable
 from ganzoo.cli import main
 from ganzoo.data import make_feed
 from ganzoo.distributed import local_device, splits
+from ganzoo.errors import Incompatible
 from ganzoo.recipe import Checkpoints
+from ganzoo.registry import registry
 from ganzoo.runfolder import locked
+from ganzoo.trainer import Trainer
 from ganzoo.turn import Share
 
 DCGAN = [
@@ -408,6 +412,20 @@ def test_a_batch_that_is_judged_as_a_whole_is_not_split(capsys):
         main(["check", "gaussian", "--set", "trainer.micro_batch=16"])
     assert ended.value.code == 2
     assert "judges a batch as a whole" in capsys.readouterr().err
+
+
+def test_learned_latents_go_with_whole_batches(small, monkeypatch):
+    generator = registry().load("generator", "mlp")
+    plain = generator.sample_latent
+    monkeypatch.setattr(
+        generator, "sample_latent", lambda self, *size: plain(self, *size) * next(self.parameters())[0, 0]
+    )
+    game, cpu = check(small(), registry()), torch.device("cpu")
+    refuse_unsplittable(game, processes=2)
+    trainer = Trainer(game, make_feed(game.dataset.load(), game.spec, 16, 0, cpu), cpu)
+    trainer.iterate()
+    with pytest.raises(Incompatible, match="G draws latents through what it learns"):
+        check(small(trainer={"micro_batch": 8}), registry())
 
 
 def test_checkpoints_by_the_clock_are_as_rare_with_two_processes():
