@@ -34,7 +34,7 @@ def fast_path(game: Game, device: torch.device, precision: str) -> list[tuple[st
 
 def told_threads(game: Game, device: torch.device) -> str:
     """How many threads compute updates, in words."""
-    count = threads(game, device)
+    count = threads(game, device) or torch.get_num_threads()
     return f"{count} thread{'s' * (count > 1)}"
 
 
