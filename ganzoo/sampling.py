@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .memory import is_exhaustion
+
 _CHUNK = 256
 
 
@@ -45,11 +47,17 @@ def draw_latents(generator: Any, n: int) -> Tensor:
 
 
 def generate(generator: Any, source: Tensor, label: Tensor, truncation: float | None = None) -> Tensor:
-    """Run a generator on sources and labels in chunks. Returns float32 on the CPU."""
+    """Run a generator in chunks, which become smaller where memory runs out. Returns float32 samples on the CPU."""
     device = next((p.device for p in generator.parameters()), torch.device("cpu"))
-    chunks = []
-    for start in range(0, len(source), _CHUNK):
-        given = source[start : start + _CHUNK].to(device), label[start : start + _CHUNK].to(device)
-        sample = generator(*given) if truncation is None else generator.truncated(*given, truncation)
-        chunks.append(sample.float().cpu())
+    chunks, start, size = list[Tensor](), 0, min(_CHUNK, len(source))
+    while start < len(source):
+        given = source[start : start + size].to(device), label[start : start + size].to(device)
+        try:
+            sample = generator(*given) if truncation is None else generator.truncated(*given, truncation)
+            chunks.append(sample.float().cpu())
+            start += size
+        except (RuntimeError, MemoryError) as error:
+            if size == 1 or not is_exhaustion(error):
+                raise
+            size //= 2
     return torch.cat(chunks)

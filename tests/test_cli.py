@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -182,6 +183,12 @@ def test_values_are_written_as_a_plot_or_as_numbers(call, trained):
     assert np.load("numbers.npy").shape == (100, 1)
     code, _, err = call("sample", str(trained / "values"), "--out", "folder")
     assert code == 2 and ".npy" in err
+
+
+def test_samples_that_do_not_fit_into_memory_get_one_line(call, trained):
+    code, _, err = call("sample", str(trained / "clothes"), "-n", "1" + 12 * "0", "--out", "many.npy")
+    assert code == 1 and err.startswith("Error: memory ran out: ask for less at once") and err.count("\n") == 1
+    assert not Path("many.npy").exists()
 
 
 @pytest.mark.parametrize("label", ["10", "Bga", "-1"])

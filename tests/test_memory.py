@@ -9,6 +9,7 @@ import torch
 
 from ganzoo import memory
 from ganzoo.memory import Peak, Room, is_exhaustion, readable, room
+from ganzoo.sampling import generate
 
 CPU = torch.device("cpu")
 MIB = 2**20
@@ -33,6 +34,29 @@ def test_an_allocator_that_gives_up_is_told_from_other_errors():
     assert not is_exhaustion(OSError(errno.ENOSPC, "No space left on device"))
     assert not is_exhaustion(RuntimeError("mat1 and mat2 shapes cannot be multiplied (16x4 and 8x8)"))
     assert not is_exhaustion(ValueError("not enough memory of what was said"))
+
+
+class _Hungry(torch.nn.Module):
+    """Takes at most so many at once. rows: of the batches that it was given."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit, self.rows = limit, list[int]()
+
+    def forward(self, source, label):
+        self.rows.append(len(source))
+        if len(source) > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return source + label[:, None]
+
+
+def test_samples_are_drawn_in_parts_that_fit():
+    source, label = torch.arange(90.0).view(45, 2), torch.arange(45)
+    hungry = _Hungry(limit=12)
+    assert torch.equal(generate(hungry, source, label), source + label[:, None])
+    assert hungry.rows == [45, 22, 11, 11, 11, 11, 1]
+    with pytest.raises(torch.OutOfMemoryError):
+        generate(_Hungry(limit=0), source, label)
 
 
 @linux

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ..errors import GanzooError, PluginError, did_you_mean, printable
+from ..errors import GanzooError, PluginError, did_you_mean, first_line, printable
 
 COMMANDS = {
     "train": "train",
@@ -142,9 +142,21 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         where = f" {error.filename}" if error.filename else ""
         click.echo(_safe(f"Error:{where} {error.strerror or error}"), err=True)
         sys.exit(1)
-    except Exception:  # a bug: Python would print the traceback too, but with any token in its message
-        _print_traceback()
+    except Exception as error:  # a bug: Python would print the traceback too, but with any token in its message
+        if _is_exhaustion(error) and not debug:
+            advice = "ask for less at once, or use a device with more of it"
+            click.echo(_safe(f"Error: memory ran out: {advice} ({first_line(error)})"), err=True)
+        else:
+            _print_traceback()
         sys.exit(1)
+
+
+def _is_exhaustion(error: Exception) -> bool:
+    if "torch" not in sys.modules:
+        return isinstance(error, MemoryError)
+    from ..memory import is_exhaustion
+
+    return is_exhaustion(error)
 
 
 def _print_traceback() -> None:
