@@ -214,10 +214,17 @@ def _steep(view: View, player: str) -> str | None:
 
 def _lopsided(view: View, player: str) -> str | None:
     real, fake = view.of(player, "accuracy(real)"), view.of(player, "accuracy(fake)")
-    if real is None or fake is None or abs(real - fake) < 0.6:
+    if real is None or fake is None or abs(real - fake) < 0.6 or _undecided(view):
         return None
     said = "generated" if fake > real else "real"
     return f"{player} calls nearly everything {said}: accuracy {real:.2f} on real, {fake:.2f} on generated samples"
+
+
+def _undecided(view: View) -> bool:
+    """True if D pays what guessing costs: on which side of the boundary its scores then lie says nothing."""
+    stakes, loss = view.stakes, view.now.get("loss/D")
+    share = None if stakes is None or loss is None else stakes.share(loss)
+    return share is not None and abs(share - 1) < 0.02
 
 
 def _overfitting(view: View, player: str) -> str | None:

@@ -228,6 +228,12 @@ def test_warnings(code, changes):
     assert code in codes(found, "warning") and codes(found) == []
 
 
+@pytest.mark.parametrize(("loss", "warned"), [(LOGISTIC.even, False), (1.01 * LOGISTIC.even, False), (2.0, True)])
+def test_accuracies_of_an_undecided_discriminator_say_nothing(loss, warned):
+    history = rows(**{"D__accuracy(real)": 1.0, "D__accuracy(fake)": 0.0, "loss/D": loss})
+    assert codes(judge(history, LOGISTIC, {}), "warning") == ["lopsided"] * warned
+
+
 def test_a_gradient_that_explodes_is_a_warning():
     history = rows(2) + [{**row, "health/D/gradient": 5e3} for row in rows()[2:]]
     assert codes(judge(history, LOGISTIC, {}), "warning") == ["steep"]
