@@ -16,6 +16,7 @@ from .errors import Incompatible, RecipeError
 from .interfaces import Batch, Phase
 from .recipe import Recipe
 from .registry import Registry
+from .sampling import device_of
 from .specs import Sample
 from .turn import Turn, TurnContext
 
@@ -88,7 +89,7 @@ def _learns_its_latents(game: Game, name: str) -> bool:
     player, role = game.players[name], game.loss.roles[name]
     if role.kind != "generator" or role.source is not None:
         return False
-    device = next((parameter.device for parameter in player.parameters()), torch.device("cpu"))
+    device = device_of(player)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         latent: Tensor = player.sample_latent(1, device)  # type: ignore[operator]
     return latent.requires_grad

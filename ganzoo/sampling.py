@@ -40,6 +40,11 @@ def _accelerators() -> list[int]:
     return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
 
 
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's parameters live; the CPU if it has none."""
+    return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+
+
 def draw_latents(generator: Any, n: int) -> Tensor:
     """n latents, drawn on the CPU so that a seed means the same on every device."""
     latent: Tensor = generator.sample_latent(n, torch.device("cpu"))
@@ -48,7 +53,7 @@ def draw_latents(generator: Any, n: int) -> Tensor:
 
 def generate(generator: Any, source: Tensor, label: Tensor, truncation: float | None = None) -> Tensor:
     """Run a generator in chunks, which become smaller where memory runs out. Returns float32 samples on the CPU."""
-    device = next((p.device for p in generator.parameters()), torch.device("cpu"))
+    device = device_of(generator)
     chunks, start, size = list[Tensor](), 0, min(_CHUNK, len(source))
     while start < len(source):
         given = source[start : start + size].to(device), label[start : start + size].to(device)
