@@ -25,6 +25,7 @@ from .errors import (
 )
 from .hookspecs import Component, hookimpl
 from .specs import ANY_FIELD, DataSpec, Sample
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .api import Run, load, train
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
     )
     from .model import Model
     from .turn import Turn
-
-__version__ = "0.1.0"
 
 _LAZY = {
     **dict.fromkeys(["Run", "load", "train"], ".api"),

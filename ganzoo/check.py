@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from .build import Game, build
-from .comparison import EVALUATED, watched
+from .device import device_of
 from .distributed import splits
 from .errors import Incompatible, RecipeError
 from .interfaces import Batch, Phase
+from .metricnames import EVALUATED, watched
 from .recipe import Recipe
 from .registry import Registry
-from .sampling import device_of
 from .specs import Sample
 from .turn import Turn, TurnContext
 
@@ -71,7 +71,7 @@ def _metrics(game: Game) -> tuple[str, ...]:
 
 def refuse_unsplittable(game: Game, processes: int = 1) -> None:
     """Raise `Incompatible` if the batch cannot be computed in parts, by several processes or one after the other."""
-    parts = splits(game.recipe, processes) * processes
+    parts = splits(game.recipe.batch, game.recipe.trainer.micro_batch, processes) * processes
     judges = [name for name, player in game.players.items() if getattr(player, "judges_batch", False)]
     if parts > 1 and judges:
         raise Incompatible(

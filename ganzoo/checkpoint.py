@@ -21,6 +21,7 @@ from torch import Tensor
 
 from .errors import CheckpointError
 from .files import file_hash, flush
+from .version import __version__
 
 log = logging.getLogger("ganzoo")
 
@@ -61,8 +62,6 @@ def _write(beside: Path, tree: Mapping[str, Any]) -> None:
 
 
 def _versions() -> dict[str, str]:
-    from . import __version__
-
     return {"ganzoo": __version__, "torch": torch.__version__}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from .errors import UsageError
 from .linear import OneDNN
@@ -31,6 +32,11 @@ def pick_device(name: str = "auto") -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("device mps was asked for, but torch sees no Apple GPU")
     return device
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's parameters live; the CPU if it has none."""
+    return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
 
 
 def pick_precision(name: str, device: torch.device) -> str:

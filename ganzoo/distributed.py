@@ -28,7 +28,6 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from .errors import GanzooError, Incompatible, UsageError
-from .recipe import Recipe
 
 log = logging.getLogger("ganzoo")
 
@@ -198,14 +197,17 @@ class Crew(World):
             torch.manual_seed(int(self._shared["cpu"].sum()) * 1_000_003 + self.rank)
 
 
-def splits(recipe: Recipe, processes: int = 1) -> int:
-    """Parts that each process computes its share of a batch in. Raises `Incompatible` if the batch does not divide."""
-    if recipe.batch % processes:
+def splits(batch: int, micro: int, processes: int = 1) -> int:
+    """Parts of `micro` samples that each process computes its share of a batch in; 0 stands for the whole share.
+
+    Raises `Incompatible` if the batch does not divide.
+    """
+    if batch % processes:
         raise Incompatible(
-            f"a batch of {recipe.batch} cannot be shared by {processes} processes: "
-            f"try `--batch {math.ceil(recipe.batch / processes) * processes}`"
+            f"a batch of {batch} cannot be shared by {processes} processes: "
+            f"try `--batch {math.ceil(batch / processes) * processes}`"
         )
-    share, micro = recipe.batch // processes, recipe.trainer.micro_batch
+    share = batch // processes
     if micro == 0 or micro >= share:
         return 1
     if share % micro:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 
-from . import __version__
 from .hookspecs import INTERFACE, INTERFACES
 from .registry import Plugin, Registry
+from .version import __version__
 
 
 @dataclass

@@ -23,6 +23,7 @@ from .reference import RealPictures, Reference, real_values, reference_for
 from .registry import Registry
 from .sampling import draw_latents, generate, quietly
 from .specs import Sample
+from .version import __version__
 
 _CHUNK = 256
 _REAL_SEED = 2**31
@@ -148,8 +149,6 @@ class Bench:
         return torch.cat(rows)[: self.question.samples]
 
     def _metric(self, name: str, draws: Sequence[Measured], facts: Mapping[str, Any]) -> Metric:
-        from . import __version__
-
         numbers = [draw.value for draw in draws]
         provenance: dict[str, Any] = {}
         if self.extractor and name in DISTANCES:

@@ -17,7 +17,6 @@ from . import checkpoint
 from .build import Game
 from .callbacks.checkpoints import CHECKPOINTS
 from .check import refuse_unsplittable
-from .distributed import splits
 from .errors import GanzooError, Incompatible
 from .memory import Room, is_exhaustion, room, settle
 from .recipe import TrainerOptions
@@ -171,7 +170,7 @@ class _Failed:
         self._game, self._device = trainer.game, trainer.device
         self._processes = trainer.world.size
         self._share = trainer.recipe.batch // self._processes
-        self._at_once = self._share // splits(trainer.recipe, self._processes)
+        self._at_once = self._share // trainer.splits
         # copies of players whose layers talk to the other processes would wait for them
         self._may_try = self._processes == 1 or not trainer.recipe.trainer.sync_batch_norm
         self._rehearsal = Rehearsal(self._game, trainer.device, trainer.precision)

@@ -32,6 +32,12 @@ KINDS = (
     "command",
 )
 
+COMMANDS = (
+    "train", "check", "plan", "list", "show", "plugins", "sample", "export", "eval", "features", "report", "doctor",
+    "push", "pull", "search", "card",
+)  # fmt: skip
+"""ganzoo's own commands, in the order of `--help`: a plugin's command has another name."""
+
 INTERFACE = 1
 """The version of everything that plugins build on: hooks, kinds, constructors and methods of the interfaces."""
 

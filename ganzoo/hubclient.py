@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import GanzooError, HubError, UsageError, printable
+from .version import __version__
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -72,8 +73,6 @@ def parse_reference(text: str, revision: str | None = None, kind: str = "model")
 def connect(token: str | None = None) -> HfApi:
     """A client for `HF_ENDPOINT`. token: by default that of `hf auth login` or `HF_TOKEN`. Raises `UsageError`."""
     from huggingface_hub import HfApi, get_token
-
-    from . import __version__
 
     token = token or get_token()
     if token is not None:

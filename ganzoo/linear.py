@@ -9,27 +9,25 @@ Shapes: N samples, I inputs, O outputs.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
-
-from .build import Game
 
 WORTH = 2**22
 """Multiplications, N·I·O, from which oneDNN saves more than calling it from Python costs."""
 
 
-def onednn(game: Game, device: torch.device) -> bool:
-    """True if the players' linear layers are to be computed by oneDNN. torch's compiler multiplies in its own way."""
-    options = game.recipe.trainer
-    if device.type != "cpu" or not options.onednn or options.compile or not onednn_is_faster():
+def onednn(players: Iterable[nn.Module], batch: int, device: torch.device) -> bool:
+    """True if oneDNN computes linear layers of these players faster than torch does."""
+    if device.type != "cpu" or not onednn_is_faster():
         return False
-    matrices = (p for player in game.players.values() for p in player.parameters() if p.dim() == 2)
-    return any(matrix.numel() * game.recipe.batch >= WORTH for matrix in matrices)
+    matrices = (p for player in players for p in player.parameters() if p.dim() == 2)
+    return any(matrix.numel() * batch >= WORTH for matrix in matrices)
 
 
 @cache

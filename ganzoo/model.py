@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from . import pictures
 from .config import Config, TranslationConfig
 from .errors import ModelError
+from .publication import Publication, PushOptions
 from .sampling import draw_latents, generate, quietly
 
 if TYPE_CHECKING:
     from PIL import Image
-
-    from .publish import Publication
 
 
 class Model:
@@ -110,9 +109,9 @@ class Model:
     def push(self, repo_id: str, token: str | None = None, **options: Any) -> Publication:
         """Publish the model's folder as "user/name" on the Hugging Face Hub.
 
-        options: the fields of `publish.PushOptions`. Returns the commit that holds it. Raises `HubError`.
+        options: the fields of `PushOptions`. Returns the commit that holds it. Raises `HubError`.
         """
-        from .publish import PushOptions, push
+        from .publish import push  # the one way up from a model: nothing else of it needs the Hub
 
         return push(self.folder, repo_id, PushOptions(**options), token)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from .files import write_atomically
 from .hub import Snapshot, download, look_up
 from .hubclient import Missing, Reference, connect, explained, parse_reference
 from .modelfolder import SAMPLES, load_model, save_tensors
+from .publication import Publication, PushOptions
 from .weights import WEIGHTS
 
 if TYPE_CHECKING:
@@ -24,37 +25,6 @@ if TYPE_CHECKING:
 
 DISCRIMINATOR = "discriminator.safetensors"
 Content = Path | bytes
-
-
-@dataclass(frozen=True)
-class PushOptions:
-    """How to publish.
-
-    private: make a new repository private; one that exists and is public is refused.
-    revision: the branch to commit to, made if it does not exist; by default main.
-    tag: to put on the commit; one that exists is never moved.  message: of the commit.
-    with_discriminator: add `discriminator.safetensors`, from the run's last checkpoint.
-    with_run: add the run's recipe, metrics and previews under `run/`.
-    parent: refuse unless the branch still is at this commit.
-    """
-
-    private: bool = False
-    revision: str | None = None
-    tag: str | None = None
-    message: str | None = None
-    with_discriminator: bool = False
-    with_run: bool = False
-    parent: str | None = None
-
-
-@dataclass(frozen=True)
-class Publication:
-    """A commit on the Hub. oid: its name.  changed: the files that it changed; none if nothing had to be sent."""
-
-    repo_id: str
-    oid: str
-    url: str
-    changed: tuple[str, ...]
 
 
 def push(folder: Path, repo_id: str, options: PushOptions | None = None, token: str | None = None) -> Publication:

@@ -152,6 +152,11 @@ class TrainerOptions:
     threads: int = Field(default=0, ge=0, le=1024)
     resident_share: float = Field(default=0.5, ge=0, le=1)
 
+    @property
+    def uses_onednn(self) -> bool:
+        """True if oneDNN may compute linear layers; torch's compiler multiplies in its own way."""
+        return self.onednn and not self.compile
+
 
 @dataclass(frozen=True, config=_STRICT)
 class Recipe:

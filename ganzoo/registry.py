@@ -13,9 +13,10 @@ from typing import Any
 
 import pluggy
 
-from . import __version__, admission, hookspecs
+from . import admission, hookspecs
 from .errors import PluginError, UnknownName, did_you_mean
 from .hookspecs import KINDS, Component
+from .version import __version__
 
 KNOWN_DISTRIBUTIONS: dict[tuple[str, str], str] = {
     ("generator", "sagan"): "ganzoo-sagan",

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .device import device_of
 from .memory import is_exhaustion
 
 _CHUNK = 256
@@ -38,11 +39,6 @@ def quietly(generator: nn.Module, seed: int | None) -> Iterator[None]:
 def _accelerators() -> list[int]:
     """CUDA devices in use; torch.manual_seed would wake them up, which takes longer than a small model's sample."""
     return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-
-
-def device_of(module: nn.Module) -> torch.device:
-    """Where a module's parameters live; the CPU if it has none."""
-    return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
 
 
 def draw_latents(generator: Any, n: int) -> Tensor:

@@ -13,10 +13,10 @@ from typing import Any
 
 import jinja2
 
-from . import __version__
 from .errors import UsageError, did_you_mean
 from .hookspecs import INTERFACE, KINDS
 from .registry import registry
+from .version import __version__
 
 _SUMMARIES = {
     "recipe": "Everything together on a toy: see that it works",

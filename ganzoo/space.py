@@ -11,7 +11,9 @@ from .config import CONFIG, Config, read_config
 from .errors import UsageError
 from .hub import fetch, local_folder, look_up
 from .hubclient import Reference, connect, is_reference, parse_reference
-from .publish import Content, Publication, PushOptions, commit, prepare
+from .publication import Publication, PushOptions
+from .publish import Content, commit, prepare
+from .version import __version__
 from .weights import WEIGHTS
 
 GRADIO = "6.31.0"
@@ -49,8 +51,6 @@ def pages(config: Config, published: Reference | None) -> dict[str, Content]:
 
     Raises `UsageError` for a model that translates.
     """
-    from . import __version__
-
     if config.source is not None:
         raise UsageError("this model translates pictures: Spaces are written for models with latents only")
     environment = jinja2.Environment(

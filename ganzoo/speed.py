@@ -20,9 +20,11 @@ def fast_path(game: Game, device: torch.device, precision: str) -> list[tuple[st
     """
     options = game.recipe.trainer
     convolutional = any(p.dim() == 4 for player in game.players.values() for p in player.parameters())
+    players, batch = game.players.values(), game.recipe.batch
+    by_onednn = options.uses_onednn and onednn(players, batch, device)
     facts = ["channels-last" if convolutional and options.channels_last else "", precision]
     facts.append("fused optimisers" if options.fused else "")
-    facts.append("linear layers by oneDNN" if precision == "fp32" and onednn(game, device) else "")
+    facts.append("linear layers by oneDNN" if precision == "fp32" and by_onednn else "")
     if device.type == "cpu":
         facts.append(told_threads(game, device))
     return [
@@ -34,7 +36,8 @@ def fast_path(game: Game, device: torch.device, precision: str) -> list[tuple[st
 
 def told_threads(game: Game, device: torch.device) -> str:
     """How many threads compute updates, in words."""
-    count = threads(game, device) or torch.get_num_threads()
+    asked = game.recipe.trainer.threads
+    count = threads(asked, game.players.values(), game.recipe.batch, device) or torch.get_num_threads()
     return f"{count} thread{'s' * (count > 1)}"
 
 

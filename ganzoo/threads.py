@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import torch
-
-from .build import Game
+from torch import nn
 
 WORTH = 2**19
 """Multiplications in a player's forward pass from which a second thread saves more than waking it costs."""
 
 
-def threads(game: Game, device: torch.device) -> int | None:
-    """The recipe's `trainer.threads`; where that is 0, one for networks with next to nothing to share, else None.
+def threads(asked: int, players: Collection[nn.Module], batch: int, device: torch.device) -> int | None:
+    """As many as are asked for; where that is 0, one for networks with next to nothing to share, else None.
 
     None stands for as many as torch has. One thread also keeps its pace where another program uses the other cores.
     """
-    if game.recipe.trainer.threads or device.type != "cpu":
-        return game.recipe.trainer.threads or None
-    sizes = [sum(p.numel() for p in player.parameters()) for player in game.players.values()]
+    if asked or device.type != "cpu":
+        return asked or None
+    sizes = [sum(p.numel() for p in player.parameters()) for player in players]
     # of convolutions it would take more than the parameters to know
-    linear = all(p.dim() <= 2 for player in game.players.values() for p in player.parameters())
-    return 1 if linear and max(sizes) * game.recipe.batch < WORTH else None
+    linear = all(p.dim() <= 2 for player in players for p in player.parameters())
+    return 1 if linear and max(sizes) * batch < WORTH else None
 
 
 @contextmanager

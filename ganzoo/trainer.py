@@ -49,7 +49,7 @@ class Trainer:
         world: World | None = None,
     ) -> None:
         self.world = world or World()
-        self.splits = splits(game.recipe, self.world.size)
+        self.splits = splits(game.recipe.batch, game.recipe.trainer.micro_batch, self.world.size)
         self.game, self.feed, self.device, self.folder = game, feed, device, folder
         self.recipe, self.precision = game.recipe, precision
         self.callbacks = list(callbacks)
@@ -65,16 +65,17 @@ class Trainer:
         self._parts["augmentation"].update(game.augmentations)  # type: ignore[operator]
         self._parts.to(device)
         self.phases = game.phases()
-        self._threads = threads(game, device)
+        options, players = game.recipe.trainer, self.players.values()
+        self._threads = threads(options.threads, players, game.recipe.batch, device)
         self._reuses = any(phase.reuses for phase in self.phases)
         self._context = TurnContext(
             game.spec,
             game.loss.roles,
             list(game.augmentations.values()),
             device,
-            set_precision(precision, device, onednn(game, device)),
+            set_precision(precision, device, options.uses_onednn and onednn(players, game.recipe.batch, device)),
             self.meter.add,
-            self.world,
+            self.world.shared_draws,
         )
         teams = dict.fromkeys(phase.trains for phase in self.phases)
         self.teams = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .distributed import World
 from .interfaces import Augmentation, Batch, Role
 from .specs import DataSpec
 
@@ -175,10 +175,10 @@ class Turn:
         """n rows of what is drawn for the whole update at once. draw: kept for later updates, so it holds no turn."""
         if self._share.count == 1:
             return draw(n)
-        world, device, whole = self._context.world, self.device, n * self._share.count
+        shared, device, whole = self._context.shared_draws, self.device, n * self._share.count
 
         def make() -> Tensor:
-            with world.shared_draws(device):
+            with shared(device):
                 return draw(whole)
 
         drawn = self._share.draws.get(self._asked, make)
@@ -251,7 +251,10 @@ class Turn:
 
 
 class TurnContext:
-    """What stays the same from turn to turn."""
+    """What stays the same from turn to turn.
+
+    shared_draws: within it, torch draws what all processes draw alike.
+    """
 
     def __init__(
         self,
@@ -261,7 +264,7 @@ class TurnContext:
         device: torch.device,
         autocast: Callable[[], AbstractContextManager[object]],
         log: Callable[[str, Tensor], None],
-        world: World | None = None,
+        shared_draws: Callable[[torch.device], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.spec = spec
         self.roles = roles
@@ -269,7 +272,7 @@ class TurnContext:
         self.device = device
         self.autocast = autocast
         self.log = log
-        self.world = world or World()
+        self.shared_draws = shared_draws
         self._no_labels: dict[int, Tensor] = {}
 
     def no_labels(self, n: int) -> Tensor:

@@ -17,7 +17,18 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "ganzoo"
 
 LAYERS = [
-    {"errors", "specs", "files", "strictjson", "sections", "history", "symptoms"},
+    {
+        "errors",
+        "specs",
+        "files",
+        "strictjson",
+        "sections",
+        "history",
+        "symptoms",
+        "version",
+        "metricnames",
+        "publication",
+    },
     {"hookspecs", "interfaces", "health"},
     {"admission", "source", "registry"},
     {"recipe"},
@@ -39,7 +50,7 @@ LAYERS = [
     {"capture"},
     {"speed"},
     {"trainer", "evaluation"},
-    {"model", "modelfolder", "publish", "pull", "space", "export"},
+    {"model", "modelfolder", "publish", "pull", "space", "export", "savemodel"},
     {"callbacks", "report"},
     {"course", "rehearsal", "fitting", "runfolder"},
     {"interruption", "measure"},

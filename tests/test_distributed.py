@@ -320,22 +320,22 @@ def test_processes_read_shares_of_the_batch_that_one_would_read(kind):
 @pytest.mark.parametrize(
     ("batch", "micro", "processes", "parts"), [(64, 0, 1, 1), (64, 16, 1, 4), (64, 16, 2, 2), (64, 100, 2, 1)]
 )
-def test_a_batch_is_split_evenly(small, batch, micro, processes, parts):
-    assert splits(small(batch=batch, trainer={"micro_batch": micro}), processes) == parts
+def test_a_batch_is_split_evenly(batch, micro, processes, parts):
+    assert splits(batch, micro, processes) == parts
 
 
 @pytest.mark.parametrize(
     ("batch", "micro", "processes", "words"),
     [(64, 48, 1, "micro_batch=32"), (62, 0, 4, "--batch 64")],
 )
-def test_a_batch_that_does_not_divide_is_refused_with_a_number_that_does(small, batch, micro, processes, words):
+def test_a_batch_that_does_not_divide_is_refused_with_a_number_that_does(batch, micro, processes, words):
     with pytest.raises(ganzoo.Incompatible, match=words):
-        splits(small(batch=batch, trainer={"micro_batch": micro}), processes)
+        splits(batch, micro, processes)
 
 
-def test_a_batch_that_does_not_divide_is_one_line_with_the_next_that_does(small):
+def test_a_batch_that_does_not_divide_is_one_line_with_the_next_that_does():
     with pytest.raises(ganzoo.Incompatible) as refused:
-        splits(small(batch=62), 4)
+        splits(62, 0, 4)
     assert str(refused.value) == "a batch of 62 cannot be shared by 4 processes: try `--batch 64`"
 
 

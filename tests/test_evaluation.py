@@ -13,12 +13,13 @@ import torch
 from evaluation_parts import Corner, CornerClasses, Drawing, Playback, registry_with_corners
 
 import ganzoo
-from ganzoo.comparison import BETTER, columns, differences, is_better
+from ganzoo.comparison import columns, differences, is_better
 from ganzoo.config import Metric
 from ganzoo.datachoice import build_dataset, data_to_measure
 from ganzoo.distances import DISTANCES, density_coverage, measure_features, statistics
 from ganzoo.evaluation import Bench, Question
 from ganzoo.features import Extractor, as_pictures, cache_folder, fingerprint
+from ganzoo.metricnames import BETTER
 from ganzoo.recipe import Part
 from ganzoo.reference import RealPictures, reference_for, summary
 from ganzoo.registry import registry

@@ -192,5 +192,6 @@ def test_the_fast_path_tells_it(monkeypatch, faster):
     told = dict(fast_path(game, CPU, "fp32"))["computation"]
     assert ("linear layers by oneDNN" in told) == faster
     assert "oneDNN" not in dict(fast_path(game, CPU, "bf16"))["computation"]
-    assert not subject.onednn(game, torch.device("cuda"))
-    assert not subject.onednn(trainer_of("trainer.compile=true").game, CPU)
+    assert not subject.onednn(game.players.values(), game.recipe.batch, torch.device("cuda"))
+    compiled = trainer_of("trainer.compile=true").game
+    assert "oneDNN" not in dict(fast_path(compiled, CPU, "fp32"))["computation"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 import ganzoo
 from ganzoo.errors import HubError, UsageError
-from ganzoo.publish import PushOptions
+from ganzoo.publication import PushOptions
 from ganzoo.space import push_space
 
 pytest_plugins = ["hub.fixtures"]

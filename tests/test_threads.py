@@ -24,6 +24,10 @@ def _three():
         yield
 
 
+def threads_of(game, device):
+    return threads(game.recipe.trainer.threads, game.players.values(), game.recipe.batch, device)
+
+
 def game_of(recipe: str, *settings: str):
     return check(resolve(recipe, Request(set=settings, batch=256), registry()), registry())
 
@@ -46,14 +50,14 @@ def trainer_of(*given: str) -> Trainer:
 )
 def test_small_networks_compute_by_one_thread(recipe, settings, count):
     game = game_of(recipe, *settings)
-    assert threads(game, CPU) == (None if count == 3 else count)
+    assert threads_of(game, CPU) == (None if count == 3 else count)
     told = f"{count} thread{'' if count == 1 else 's'}"
     assert dict(fast_path(game, CPU, "fp32"))["computation"].endswith(told)
 
 
 def test_a_gpu_leaves_torch_its_threads():
-    assert threads(game_of("gaussian"), torch.device("cuda")) is None
-    assert threads(game_of("gaussian", "trainer.threads=2"), torch.device("cuda")) == 2
+    assert threads_of(game_of("gaussian"), torch.device("cuda")) is None
+    assert threads_of(game_of("gaussian", "trainer.threads=2"), torch.device("cuda")) == 2
 
 
 @pytest.mark.parametrize(("settings", "count"), [([], 1), (["trainer.threads=2"], 2)])

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..comparison import EVALUATED, watched
 from ..config import EVALUATION, Metric, read_config, record_metrics
 from ..errors import ModelError, did_you_mean
+from ..metricnames import EVALUATED, watched
 
 log = logging.getLogger("ganzoo")
 

@@ -11,8 +11,8 @@ from typing import Any
 from .. import checkpoint
 from ..card import write_card
 from ..interfaces import Callback
-from ..modelfolder import save_model
 from ..recipe import Checkpoints
+from ..savemodel import save_model
 from ..trainer import Trainer
 from .best import Best, images_of, put_metrics, replace_folder
 

@@ -12,25 +12,20 @@ from typing import Any, NoReturn
 import click
 
 from ..errors import GanzooError, PluginError, did_you_mean, first_line, printable
+from ..hookspecs import COMMANDS
 
-COMMANDS = {
-    "train": "train",
+_MODULES = {
     "check": "train",
-    "plan": "plan",
     "list": "catalogue",
     "show": "catalogue",
-    "plugins": "plugins",
-    "sample": "sample",
-    "export": "export",
     "eval": "evaluate",
-    "features": "features",
-    "report": "report",
     "doctor": "report",
     "push": "hub",
     "pull": "hub",
     "search": "hub",
     "card": "hub",
 }
+"""Where a command is, if not in a module of its own name."""
 
 
 class _Commands(click.Group):
@@ -58,7 +53,7 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f".{COMMANDS[cmd_name]}", __name__)
+            module = importlib.import_module(f".{_MODULES.get(cmd_name, cmd_name)}", __name__)
             command: click.Command = module.COMMANDS[cmd_name]
             return command
         from ..registry import registry
@@ -80,12 +75,6 @@ def _checked(name: str, command: object) -> click.Command:
     if not isinstance(command, click.Command):
         raise PluginError(f"command '{name}' is {command!r}: its target must be a click command")
     return command
-
-
-def help_of(name: str, command: object) -> str:
-    """The help page of a plugin's command. Raises `PluginError` if it is no click command."""
-    checked = _checked(name, command)
-    return checked.get_help(click.Context(checked, info_name=f"ganzoo {name}"))
 
 
 @click.group(

@@ -104,7 +104,8 @@ def _facts(metric: Metric) -> dict[str, Any]:
 
 def _several(results: Mapping[str, Sequence[Metric]]) -> None:
     """A table for each way of measuring, the models in order of the first metric where it ranks them."""
-    from ..comparison import BETTER, columns, differences
+    from ..comparison import columns, differences
+    from ..metricnames import BETTER
 
     found = columns(results)
     first = next(iter(found))[0]

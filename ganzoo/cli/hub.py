@@ -33,7 +33,7 @@ def push(model: str, repository: str | None, space: bool, **options: Any) -> Non
 
     Log in once with `hf auth login`, or set HF_TOKEN. HF_ENDPOINT and HF_HOME are respected.
     """
-    from ..publish import PushOptions
+    from ..publication import PushOptions
     from ..publish import push as push_
 
     if space:

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
+from ..hookspecs import COMMANDS as BUILT_IN
 from ..hookspecs import KINDS
 from ..registry import Plugin, registry
-from . import COMMANDS as BUILT_IN
 from .tables import table
 
 

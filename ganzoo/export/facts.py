@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ..config import Config
+from ..version import __version__
 from .draws import distribution
 from .subject import Subject
 
@@ -15,8 +16,6 @@ def facts(subject: Subject, config: Config, name: str, random: bool) -> dict[str
 
     name: what the model is called.  random: whether the file draws random numbers itself.
     """
-    from .. import __version__
-
     found: dict[str, Any] = {
         "name": name,
         "generator": config.generator,

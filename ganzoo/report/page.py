@@ -18,6 +18,7 @@ from ..errors import GanzooError
 from ..files import write_atomically
 from ..health import SEVERITIES, Finding, open_findings, written
 from ..history import History, read_history
+from ..version import __version__
 from .charts import Drawing, draw
 from .frames import Frame, data_url, evenly, film, frame_of
 from .panels import compared_panels, marks, panels
@@ -229,8 +230,6 @@ def _source(environment: jinja2.Environment, name: str) -> str:
 
 
 def _version() -> str:
-    from .. import __version__
-
     return __version__
 
 

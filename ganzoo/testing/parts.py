@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from PIL import Image
@@ -14,7 +17,8 @@ from torch import Tensor
 from .. import checkpoint
 from ..build import checked_options
 from ..check import check
-from ..errors import GanzooError, Incompatible, PluginError
+from ..errors import GanzooError, Incompatible
+from ..hookspecs import COMMANDS
 from ..interfaces import AdversarialLoss
 from ..recipe import Recipe
 from .data import without_network
@@ -159,17 +163,23 @@ def recipe(trial: Trial) -> None:
         raise Failure("parts that fit together", str(error), "change the recipe's parts or options") from error
 
 
+@runtime_checkable
+class Command(Protocol):
+    """What the command line calls; click is imported there alone."""
+
+    def main(self, args: Sequence[str], prog_name: str, *, standalone_mode: bool) -> Any: ...
+
+
 def command(trial: Trial) -> None:
     """A click command with a help page and a name that is free."""
-    from ..cli import COMMANDS, help_of
-
     name = trial.component.name
     expect(name not in COMMANDS, "a name of its own", f"'{name}', which is ganzoo's own command", "choose another name")
-    try:
-        page = help_of(name, trial.target)
-    except PluginError as error:
-        raise Failure("a click command", str(error), "decorate the function with @click.command()") from error
-    first = page.partition("\n\n")[2].strip()
+    if not isinstance(trial.target, Command):
+        fix = "decorate the function with @click.command()"
+        raise Failure("a click command", f"command '{name}' is {trial.target!r}", fix)
+    with redirect_stdout(StringIO()) as page:
+        trial.target.main(["--help"], f"ganzoo {name}", standalone_mode=False)
+    first = page.getvalue().partition("\n\n")[2].strip()
     expect(bool(first) and not first.startswith("Options:"), "a sentence of help", "none", "write a docstring")
 
 
