@@ -169,9 +169,10 @@ def _train(
     except Diverged as error:
         raise Diverged(f"{error}; {_advice(folder)}") from error
     if not trainer.stop_requested and world.leads:
-        writer.save_model(trainer)
-        for evaluator in evaluators:
-            evaluator.record(folder / "model", folder.name if folder.is_absolute() else str(folder))
+        with rescued(trainer, writer):
+            writer.save_model(trainer)
+            for evaluator in evaluators:
+                evaluator.record(folder / "model", folder.name if folder.is_absolute() else str(folder))
     if trainer.stop_requested:
         world.wait()  # torchrun ends all as soon as one is gone: not before the last checkpoint is written
     return Run(folder, trainer.images, trainer.stop_requested)

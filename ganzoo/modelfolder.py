@@ -6,6 +6,7 @@ file's header before anything is allocated.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import platform
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .blueprint import blueprint, left_on_meta
@@ -40,6 +40,7 @@ from .interfaces import Role
 from .model import Model
 from .registry import Registry, registry
 from .specs import DataSpec
+from .tensorfile import write_tensors
 from .weights import WEIGHTS, TensorHeader, read_header, refuse_other_weights
 
 if TYPE_CHECKING:
@@ -109,13 +110,21 @@ def _translations(spec: DataSpec, roles: Mapping[str, Role]) -> list[Translation
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors as safetensors, whole or not at all; tensors that share memory are written one by one."""
+    """Write tensors as safetensors, whole or not at all; tensors that share memory are written one by one.
+
+    Raises `OSError` if the disk does not take them.
+    """
     alone = {
         name: tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
     beside = path.with_name(f".{path.name}.partial")
-    save_file(alone, beside, metadata={"format": "pt"})
-    beside.replace(path)
+    try:
+        write_tensors(alone, beside)
+        beside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def _training_facts(run: Trainer, seconds: float) -> dict[str, Any]:
