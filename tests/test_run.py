@@ -220,6 +220,73 @@ def test_a_killed_run_ends_bit_identical_to_an_unbroken_one(arguments):
     assert final(Path("broken")) == final(Path("whole"))
 
 
+LONG = """
+import sys, threading, time
+import torch
+import ganzoo
+from ganzoo.recipe import Recipe
+
+class Sleeps(torch.autograd.Function):
+    forward = staticmethod(lambda ctx, x: x.clone())
+
+    @staticmethod
+    def backward(ctx, gradient):
+        print("in the backward pass", flush=True)
+        time.sleep(float(sys.argv[1]))
+        return gradient
+
+class Long(ganzoo.Penalty):
+    def __call__(self, turn):
+        probing = turn.size == 2
+        return turn.logits(turn.real).mean() if probing else Sleeps.apply(turn.logits(turn.real)).mean()
+
+from ganzoo.registry import registry
+load = registry().load
+registry().load = lambda kind, name: Long if name == "long" else load(kind, name)
+small = {"name": "small", "data": {"name": "ring"}, "generator": {"name": "mlp", "widths": [8]},
+         "discriminator": {"name": "mlp", "widths": [8]}, "loss": {"name": "hinge"}, "images": 320, "batch": 16,
+         "penalty": {"long": {}}}
+run = ganzoo.train(Recipe.from_dict(small), out="run", device="cpu", progress=False)
+print(run.stopped, run.images)
+"""
+
+
+@pytest.fixture
+def long_iteration():
+    """A function that starts a run whose first iteration takes so many seconds, and waits until it is in it."""
+
+    def start(seconds: float) -> subprocess.Popen[str]:
+        command = [sys.executable, "-u", "-c", LONG, str(seconds)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "in the backward pass\n", process.communicate()
+        return process
+
+    return start
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_a_long_iteration_is_told_at_once_and_a_second_one_ends_it(long_iteration, number):
+    with long_iteration(300) as process:
+        process.send_signal(number)
+        line = process.stderr.readline()
+        assert line == (
+            f"{number.name}: training stops after this iteration, with a checkpoint; another one ends it at once, "
+            "without\n"
+        )
+        process.send_signal(number)
+        assert process.wait(30) == 128 + number
+
+
+def test_one_signal_of_each_kind_lets_the_iteration_finish(long_iteration):
+    with long_iteration(1.5) as process:
+        process.send_signal(signal.SIGINT)
+        process.stderr.readline()
+        process.send_signal(signal.SIGTERM)  # as torchrun does when its user presses Ctrl-C
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "SIGINT 16\n"), err
+    assert checkpoint.last(Path("run/checkpoints")).name == "000000016"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_a_checkpoint_and_one_line(number):
     arguments = ["gaussian", "--images", "100M", "--set", "previews.every=50M"]

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -101,9 +101,21 @@ def cli(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {"debug": debug}
     if not debug:  # the Hub's client would report each retry; errors are told in one line
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    logging.basicConfig(handlers=[_Lines()], level=logging.INFO, format="%(message)s")
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("ganzoo").setLevel(logging.INFO)
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Log lines to what stderr is when they come: while a progress bar is shown, to the lines above it."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """It is always stderr."""
 
 
 def _safe(text: str) -> str:
