@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import math
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from .errors import UsageError
 from .interfaces import Density
 from .specs import Sample
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GAP, _BACKGROUND = 2, 255
-_TILE = 56  # smaller pictures are enlarged by a whole factor, so that one can see them
+_TILE, _FRAME = 56, 256  # smaller pictures, and frames of films, are enlarged by a whole factor, so that one sees them
 
 
 def to_images(samples: Tensor, spec: Sample) -> list[Image.Image]:
@@ -131,12 +133,25 @@ def _scatter(figure: Figure, samples: Tensor, real: Tensor | None, dataset: Any,
     axes.legend(loc="upper right")
 
 
-def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0) -> None:
-    """Write frames as .gif, or as .mp4 (needs the extra "video"). The last frame stays for a while in a .gif."""
-    if path.suffix == ".mp4":
-        import imageio.v3 as imageio
-        import numpy as np
+def video_library() -> Any:
+    """The module imageio.v3 with what it needs for films. Raises `UsageError` with the line that installs both."""
+    try:
+        importlib.import_module("imageio_ffmpeg")
+        return importlib.import_module("imageio.v3")
+    except ImportError as error:
+        raise UsageError("an .mp4 needs imageio and ffmpeg: pip install 'ganzoo[video]', or write a .gif") from error
 
+
+def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0) -> None:
+    """Write frames as .gif, or as .mp4 (needs the extra "video"). The last frame stays for a while in a .gif.
+
+    Small ones are enlarged by a whole factor.
+    """
+    factor = max(1, math.ceil(_FRAME / max(frames[0].size)))
+    if factor > 1:
+        frames = [frame.resize([side * factor for side in frame.size], Image.Resampling.NEAREST) for frame in frames]
+    if path.suffix.lower() == ".mp4":
+        imageio = video_library()
         even = [frame.convert("RGB").crop((0, 0, frame.width // 2 * 2, frame.height // 2 * 2)) for frame in frames]
         imageio.imwrite(path, [np.asarray(frame) for frame in even], fps=len(frames) / seconds, macro_block_size=1)
         return

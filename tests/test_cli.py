@@ -158,13 +158,13 @@ def trained(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["one.png", "film.gif"])
+@pytest.mark.parametrize("name", ["one.png", "one.JPG", "film.gif"])
 def test_samples_are_written_as_asked(call, trained, name):
     walk = ["--interpolate"] if name.endswith("gif") else []
     code, out, _ = call("sample", str(trained / "clothes"), "-n", "4", *walk, "--out", name)
     assert (code, out.strip()) == (0, name)
     with Image.open(name) as picture:
-        assert picture.width >= 56 and getattr(picture, "n_frames", 1) == (64 if walk else 1)
+        assert picture.width >= (256 if walk else 56) and getattr(picture, "n_frames", 1) == (64 if walk else 1)
 
 
 def test_a_folder_gets_one_picture_a_sample(call, trained, tmp_path):
@@ -173,6 +173,41 @@ def test_a_folder_gets_one_picture_a_sample(call, trained, tmp_path):
     assert [path.name for path in pictures] == [f"{i:05d}.png" for i in range(5)]
     with Image.open(pictures[0]) as picture:
         assert picture.size == (28, 28)
+
+
+def test_a_folder_keeps_the_files_that_are_in_it(call, trained):
+    Path("mine").mkdir()
+    Path("mine/00003.png").write_bytes(b"a picture of my own")
+    code, _, err = call("sample", str(trained / "clothes"), "-n", "4", "--out", "mine")
+    assert (code, err) == (2, "Error: --out mine holds 00003.png, which stays as it is: choose an --out without it\n")
+    assert [path.name for path in Path("mine").iterdir()] == ["00003.png"]
+    assert call("sample", str(trained / "clothes"), "-n", "3", "--out", "mine")[0] == 0
+    assert Path("mine/00003.png").read_bytes() == b"a picture of my own"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-n", "0.03k", "--out", "many.npy"], ""),
+        (["-n", "0"], "0 is too few: at least 1"),
+        (["-n", "some"], "'some' is no count: write 2000, 200k or 1.5M"),
+        (["--truncation", "1.5"], "1.5 is not in the range 0<=x<=1"),
+        (["--truncation", "-1"], "-1.0 is not in the range 0<=x<=1"),
+        (["--truncation", "nan"], "truncation nan is not between 0, the mean sample, and 1, latents as they are"),
+    ],
+)
+def test_counts_have_units_and_truncation_has_a_range(call, trained, arguments, words):
+    import numpy as np
+
+    code, _, err = call("sample", str(trained / "clothes"), *arguments)
+    assert words in err and (code == 0) == (words == "")
+    assert code or len(np.load("many.npy")) == 30
+
+
+def test_a_film_that_cannot_be_written_is_told_before_anything_is_drawn(call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    code, _, err = call("sample", "no-such-model", "--interpolate", "--out", "walk.mp4")
+    assert code == 2 and "pip install 'ganzoo[video]', or write a .gif" in err
 
 
 def test_values_are_written_as_a_plot_or_as_numbers(call, trained):

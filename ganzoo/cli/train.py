@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from .counts import COUNT
+
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--data", metavar="D", help="Data set: a name, folder:PATH, npz:PATH."),
     click.option("--generator", metavar="G", help="Another generator than the recipe's."),
@@ -18,7 +20,7 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--augment", metavar="A", multiple=True, help="An augmentation to add; may be repeated."),
     click.option("--set", "set_", metavar="PART.OPTION=VALUE", multiple=True, help="Any other option of the recipe."),
     click.option("--images", metavar="COUNT", help="Real images to show D, such as 200k or 25M."),
-    click.option("--batch", metavar="IMAGES", type=click.IntRange(min=1), help="Images an update."),
+    click.option("--batch", metavar="IMAGES", type=COUNT, help="Images an update."),
     click.option("--seed", metavar="NUMBER", type=click.IntRange(min=0), help="Seed of weights, latents and data."),
     click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps."),
     click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16"]), help="Of the networks."),
