@@ -27,7 +27,7 @@ from .interfaces import (
     Phase,
     Role,
 )
-from .recipe import Part, Recipe
+from .recipe import Part, Recipe, known_as, with_unit
 from .registry import Registry
 from .specs import DataSpec
 from .turn import Turn
@@ -197,8 +197,9 @@ def checked_options(cls: type, options: Mapping[str, Any], fixed: int, what: str
     for key, value in options.items():
         if key not in names:
             has = f"its options are {', '.join(names)}" if names else "it has no options"
-            problems.append(f"{what} has no option '{key}'{did_you_mean(key, names)}: {has}")
+            problems.append(f"{what} has no option '{key}'{did_you_mean(key, names) or known_as(key)}: {has}")
             continue
+        value = with_unit(value, hints.get(key))
         try:
             checked[key] = _adapter(hints.get(key, Any)).validate_python(value)
         except ValidationError as error:

@@ -100,16 +100,30 @@ def test_every_reason_is_a_line_and_the_exit_code_is_2(call):
         (["train", "anime-face", "--data", "folder:nowhere"], 2, "nowhere"),
         (["train", "nowhere.toml"], 2, "nowhere.toml"),
         (["train", "dcgan", "--data", "cifar10", "--set", "data.root=nowhere"], 1, "cifar-10"),
+        (["train", "dcgan", "--set", "lr=3"], 2, "did you mean 'optimizer.lr'?"),
+        (["train", "dcgan", "--set", "batch_size=3"], 2, "did you mean 'batch'?"),
+        (["train", "dcgan", "--set", "generator.learning_rate=3"], 2, "did you mean 'optimizer.lr'?"),
+        (["train", "dcgan", "--set", "generator.Width=3"], 2, "did you mean 'width'?"),
+        (["train", "dcgan", "--loss", "BCE"], 2, "did you mean 'non-saturating'?"),
+        (["train", "dcgan", "--loss", "lsgan"], 2, "did you mean 'least-squares'?"),
+        (["train", "dcgan", "--loss", "Non_Saturating"], 2, "did you mean 'non-saturating'?"),
+        (["train", "dcgan", "--data", "CIFAR10"], 2, "did you mean 'cifar10'?"),
+        (["train", "dcgan", "--data", "folder:"], 2, "--data folder:: no path follows the colon: write folder:PATH"),
+        (["train", "dcgan", "--data", "folder", "--set", "data.path="], 2, "data.path is empty"),
+        (["train", "dcgan", "--data", "pics"], 2, "no dataset 'pics'; 'pics' is a folder here: write folder:pics"),
+        (["train", "dcgan", "--data", "pics.zip"], 2, "'pics.zip' is a file here: write folder:pics.zip"),
         (["list", "lose"], 2, "did you mean 'loss'"),
         (["show", "dcgam"], 2, "did you mean 'dcgan'"),
         (["sample", "nowhere"], 1, "nowhere"),
-        (["sample", "x", "--out", "a.jpg"], 2, ".png"),
+        (["sample", "x", "--out", "a.bmp"], 2, ".png"),
         (["sample", "x", "--out", "a.gif"], 2, "--interpolate"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_a_mistake_gets_one_line_without_a_traceback(call, arguments, code, words, monkeypatch):
     monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: (_ for _ in ()).throw(OSError("no network")))
+    Path("pics").mkdir()
+    Path("pics.zip").touch()
     found, out, err = call(*arguments)
     assert (found, out) == (code, ""), err
     assert words in err and "Traceback" not in err
@@ -189,8 +203,8 @@ def test_a_folder_keeps_the_files_that_are_in_it(call, trained):
     ("arguments", "words"),
     [
         (["-n", "0.03k", "--out", "many.npy"], ""),
-        (["-n", "0"], "0 is too few: at least 1"),
-        (["-n", "some"], "'some' is no count: write 2000, 200k or 1.5M"),
+        (["-n", "0"], "Error: -n 0: at least 1"),
+        (["-n", "some"], "Error: -n: 'some' is no count: write 2000, 200k or 1.5M"),
         (["--truncation", "1.5"], "1.5 is not in the range 0<=x<=1"),
         (["--truncation", "-1"], "-1.0 is not in the range 0<=x<=1"),
         (["--truncation", "nan"], "truncation nan is not between 0, the mean sample, and 1, latents as they are"),

@@ -105,13 +105,20 @@ def test_a_changed_recipe_is_refused_with_the_difference(small):
         train(small(seed=3, optimizer={"lr": 2e-3}))
 
 
-def test_restart_begins_anew_and_touches_nothing_else(small):
+def test_restart_begins_anew_keeps_the_earlier_run_and_touches_nothing_else(small, caplog):
+    caplog.set_level("INFO", "ganzoo")
     run = train(small())
     (run.folder / "notes.txt").write_text("mine")
+    before = final(run.folder)
     train(small(seed=3), restart=True)
+    assert "the run that was in run is kept in run/earlier-1" in caplog.messages
+    assert final(run.folder / "earlier-1") == before
+    assert ganzoo.load(run.folder / "earlier-1").config.training["seed"] == 0
     assert (run.folder / "notes.txt").read_text() == "mine"
     assert "seed = 3" in (run.folder / "recipe.toml").read_text()
     assert final(run.folder) == final(train(small(seed=3), "fresh").folder)
+    train(small(seed=4), restart=True)
+    assert ganzoo.load(run.folder / "earlier-2").config.training["seed"] == 3
 
 
 def test_a_finished_recipe_takes_no_further_changes(small):

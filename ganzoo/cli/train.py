@@ -46,7 +46,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     "  ganzoo train dcgan --data cifar10 --loss hinge --set optimizer.D.lr=1e-4 --images 2M"
 )
 @_combination
-@click.option("--restart", is_flag=True, help="Begin anew in a folder that holds a run.")
+@click.option("--restart", is_flag=True, help="Begin anew; the run that is in the folder is kept in its earlier-1.")
 @click.option("--dump", is_flag=True, help="Print the recipe as TOML and stop.")
 @click.option("--serve", is_flag=True, help="Show the report while training, on this machine only.")
 @click.option("--port", metavar="NUMBER", type=click.IntRange(0, 65535), default=0, help="Of --serve; 0 for any free.")
