@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from shlex import quote
 from typing import Any, Unpack
 
 import torch
@@ -175,8 +176,9 @@ def _train(
         trainer = Trainer(game, feed, device, precision, watching, folder, world)
         if state:
             trainer.load_state_dict(state)
-    if state and world.leads:
-        log.info("resuming %s at %s images", folder, f"{trainer.images:,}")
+    if world.leads:
+        begun = f"resuming {folder} at {trainer.images:,} images" if state else f"training in {folder}"
+        log.info("%s: look at samples/, or `ganzoo report %s`", begun, quote(str(folder)))
     try:
         with fitting(trainer, folder), ExitStack() as closing, stopping(trainer), rescued(trainer, writer):
             for callback in trainer.callbacks:

@@ -49,7 +49,8 @@ def test_a_run_from_the_shell_prints_its_folder_and_resumes(call, caplog):
     assert (code, out.strip()) == (0, "runs/dcgan-seed0")
     assert "64/64 images" in err and "D(real)" in err
     assert call("train", "dcgan", *QUICK, *NARROW)[0] == 0
-    assert "resuming runs/dcgan-seed0 at 64 images" in caplog.text
+    assert "training in runs/dcgan-seed0: look at samples/, or `ganzoo report runs/dcgan-seed0`" in caplog.messages
+    assert "resuming runs/dcgan-seed0 at 64 images: look at samples/" in caplog.text
 
 
 def test_the_default_folder_is_named_after_the_choices(call):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -82,6 +83,8 @@ def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **opti
             click.echo(f"stopped by {run.stopped} at {run.images:,} images; the same command resumes", err=True)
         return 128 + signal.Signals[run.stopped].value
     if leads():
+        name = shlex.quote(str(run.folder))
+        click.echo(f"finished: look at samples.png and evolution.gif; next: `ganzoo report {name}`", err=True)
         click.echo(str(run.folder))
     return 0
 
