@@ -131,6 +131,16 @@ def test_a_mistake_gets_one_line_without_a_traceback(call, arguments, code, word
     assert len([line for line in err.splitlines() if line.startswith("Error")]) == 1
 
 
+def test_the_report_of_torchrun_ends_with_the_line_that_says_what_is_wrong(call, monkeypatch):
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", "error.json")
+    code, _, err = call("train", "dcgan", "--loss", "BCE")
+    report = str(ChildFailedError("ganzoo", {0: ProcessFailure(0, 1, code, "error.json")}))
+    assert err == "Error: no loss 'BCE' (did you mean 'non-saturating'?)\n"
+    assert report.splitlines()[-2] == f"  traceback : {err.strip()}"
+
+
 def test_control_characters_in_names_are_shown_escaped(call):
     code, out, err = call("sample", "runs/\x1b[2Jnone")
     assert code != 0 and out == "" and "\x1b" not in err and "runs/\\x1b[2Jnone" in err

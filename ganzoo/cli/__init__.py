@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TextIO
 import click
 
 from ..errors import GanzooError, PluginError, did_you_mean, first_line, printable
+from .launcher import explain
 
 COMMANDS = {
     "train": "train",
@@ -140,9 +141,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except GanzooError as error:
         if debug:
             _print_traceback()
-        for line in getattr(error, "problems", [str(error)]) if _speaks(str(error)) else ():
-            click.echo(f"Error: {_safe(line)}", err=True)
+        lines = [f"Error: {_safe(line)}" for line in getattr(error, "problems", [str(error)])]
+        for line in lines if _speaks(str(error)) else ():
+            click.echo(line, err=True)
+        explain("\n".join(lines))
         sys.exit(error.exit_code)
+    except SystemExit as error:
+        if isinstance(error.__cause__, GanzooError):  # another process has said it
+            explain(f"Error: {_safe(str(error.__cause__))}")
+        raise
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
@@ -152,12 +159,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if debug:
             _print_traceback()
         where = f" {error.filename}" if error.filename else ""
-        click.echo(_safe(f"Error:{where} {error.strerror or error}"), err=True)
+        told = _safe(f"Error:{where} {error.strerror or error}")
+        click.echo(told, err=True)
+        explain(told)
         sys.exit(1)
     except Exception as error:  # a bug: Python would print the traceback too, but with any token in its message
         if _is_exhaustion(error) and not debug:
             advice = "ask for less at once, or use a device with more of it"
-            click.echo(_safe(f"Error: memory ran out: {advice} ({first_line(error)})"), err=True)
+            told = _safe(f"Error: memory ran out: {advice} ({first_line(error)})")
+            click.echo(told, err=True)
+            explain(told)
         else:
             _print_traceback()
         sys.exit(1)

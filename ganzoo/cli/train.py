@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from .counts import COUNT
+from .launcher import explain
 
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--data", metavar="D", help="Data set: a name, folder:PATH, npz:PATH."),
@@ -72,16 +73,14 @@ def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **opti
     if run.stopped and started_by_torchrun():
         # torchrun sends it to all as soon as one is gone, and each has an exit code of its own to end with
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if run.stopped == "health":
-        if leads():
-            click.echo(
-                f"stopped by a failure at {run.images:,} images: `ganzoo doctor {run.folder}` tells it", err=True
-            )
-        return 3
     if run.stopped:
+        told = f"stopped by {run.stopped} at {run.images:,} images; the same command resumes"
+        if run.stopped == "health":
+            told = f"stopped by a failure at {run.images:,} images: `ganzoo doctor {run.folder}` tells it"
         if leads():
-            click.echo(f"stopped by {run.stopped} at {run.images:,} images; the same command resumes", err=True)
-        return 128 + signal.Signals[run.stopped].value
+            click.echo(told, err=True)
+        explain(told)
+        return 3 if run.stopped == "health" else 128 + signal.Signals[run.stopped].value
     if leads():
         name = shlex.quote(str(run.folder))
         click.echo(f"finished: look at samples.png and evolution.gif; next: `ganzoo report {name}`", err=True)
