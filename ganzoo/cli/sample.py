@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def _translate(model: Any, given: Path, to: str | None, out: Path, suffix: str) 
     if suffix and any(file.resolve() == out.resolve() for file in files):
         raise UsageError(f"--out {out} is among the pictures to translate: choose another file")
     folder = given if given.is_dir() else given.parent
-    targets = [] if suffix else [out / file.relative_to(folder).with_suffix(".png") for file in files]
+    targets = [] if suffix else _targets(files, folder, out)
     _refuse_existing(targets)
     images: list[Image.Image] = []
     for file in files:
@@ -140,6 +141,16 @@ def _translate(model: Any, given: Path, to: str | None, out: Path, suffix: str) 
     for path, image in zip(targets, pictures.to_images(samples, direction.makes.sample()), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
+
+
+def _targets(files: Sequence[Path], folder: Path, out: Path) -> list[Path]:
+    """Where each picture's translation goes: a.png for a.jpg, or a.jpg.png where there is a second a."""
+    stems = Counter(file.with_suffix("") for file in files)
+    paths = [out / file.relative_to(folder) for file in files]
+    return [
+        path.with_suffix(".png") if stems[file.with_suffix("")] == 1 else path.with_name(f"{path.name}.png")
+        for file, path in zip(files, paths, strict=True)
+    ]
 
 
 def _save(picture: Image, path: Path) -> None:
