@@ -64,8 +64,9 @@ def sample(
         return
     if to is not None:
         raise UsageError("--to says what to translate to: name the pictures with --input")
-    if suffix == "":
-        _refuse_existing([path / _name(number) for number in range(count)])
+    if suffix == "" and path.is_dir():
+        numbered = [one for one in path.glob("*.png") if one.stem.isdecimal()]
+        _refuse_existing(one for one in sorted(numbered) if one.name == _name(int(one.stem)) and int(one.stem) < count)
     loaded = load(model, device=device)
     if interpolate:
         if options.pop("truncation") is not None:
