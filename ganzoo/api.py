@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from shlex import quote
+from typing import Any, Unpack
 
 import torch
 
@@ -30,18 +32,19 @@ from .config import CONFIG
 from .data import describe_feed, make_feed
 from .device import pick_device, pick_precision, set_deterministic
 from .distributed import World, joined, local_device, restarted
-from .errors import Diverged, RecipeError, RunError
+from .errors import Diverged, RecipeError, RunError, did_you_mean
 from .files import write_atomically
 from .fitting import fitting, placing
+from .history import read_rows, told_damage
 from .hub import model_folder
 from .interfaces import Callback
 from .interruption import rescued, stopping
 from .model import Model
 from .modelfolder import load_model
-from .plan import Request, resolve
-from .recipe import Recipe
+from .plan import Changes, Request, resolve
+from .recipe import Recipe, known_as
 from .registry import registry
-from .runfolder import RECIPE, clear, default_folder, locked, refuse_other_recipe
+from .runfolder import RECIPE, default_folder, locked, refuse_other_recipe, set_aside
 from .trainer import Trainer
 
 log = logging.getLogger("ganzoo")
@@ -61,11 +64,15 @@ class Run:
         return load(self.folder, device=device)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The rows of `metrics.jsonl`: numbers, and in some rows the list "findings"."""
-        return [json.loads(line) for line in (self.folder / METRICS).read_text().splitlines()]
+        """The rows of `metrics.jsonl`: numbers, and in some rows the list "findings". A damaged one is told."""
+        rows, damaged = read_rows(self.folder / METRICS)
+        if damaged:
+            log.warning("%s", told_damage(self.folder, damaged))
+        return rows
 
     def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r}, images={self.images})"
+        stopped = f", stopped={self.stopped!r}" if self.stopped else ""
+        return f"Run({str(self.folder)!r}, images={self.images}{stopped})"
 
 
 def train(
@@ -76,19 +83,20 @@ def train(
     restart: bool = False,
     callbacks: tuple[Callback, ...] = (),
     progress: bool = True,
-    **changes: Any,
+    **changes: Unpack[Changes],
 ) -> Run:
     """Train a recipe, or go on with a run: the same call resumes.
 
     recipe: a registered name, a `.toml` file, or a `Recipe`.  changes: the fields of `Request`, which are the
     options of `ganzoo train`: data, generator, discriminator, loss, penalty, augment, set, images, batch, seed,
-    precision.  out: the run folder, by default named after the choices under `runs/`.  restart: begin anew.
-    callbacks: watch the run.
+    precision.  out: the run folder, by default named after the choices under `runs/`.  restart: begin anew; the
+    earlier run is kept in `earlier-1` of its folder.  callbacks: watch the run.
     Raises `Incompatible` with every reason why the parts do not fit, `RunError` for a folder that holds another
     run, `Diverged` when a loss is no longer finite; all are `GanzooError`.
     """
     if isinstance(recipe, Recipe) and changes:
         raise RecipeError(f"a Recipe is trained as it is: put {', '.join(changes)} into it, or give its name")
+    _refuse_unknown(changes)
     request = Request(**changes)
     found = recipe if isinstance(recipe, Recipe) else resolve(recipe, request, registry())
     folder = Path(out) if out else default_folder(found, request)
@@ -102,13 +110,25 @@ def train(
     with ExitStack() as holding, world.failing_together():
         if world.leads:
             holding.enter_context(locked(folder))
-            if restart and not restarted():
-                clear(folder)
+            if restart and not restarted() and (kept := set_aside(folder)):
+                log.info("the run that was in %s is kept in %s", folder, kept)
             refuse_other_recipe(folder, found, game)
             if world.size > 1:
                 checkpoint.load_last(folder / CHECKPOINTS)  # drops a damaged one before the others look
         world.wait()
         return _train(game, folder, place, precision, callbacks, progress, world)
+
+
+def _refuse_unknown(changes: Iterable[str]) -> None:
+    """Raise `RecipeError` for a keyword that `train` does not have."""
+    known = [*Changes.__annotations__, "device", "out", "restart", "callbacks", "progress"]
+    for key in changes:
+        if key not in known:
+            near = did_you_mean(key, known) or known_as(key)
+            raise RecipeError(
+                f"ganzoo.train has no keyword '{key}'{near}: it has {', '.join(known)}; any other option of a recipe "
+                'goes into set={"part.option": value}'
+            )
 
 
 def _train(
@@ -156,8 +176,9 @@ def _train(
         trainer = Trainer(game, feed, device, precision, watching, folder, world)
         if state:
             trainer.load_state_dict(state)
-    if state and world.leads:
-        log.info("resuming %s at %s images", folder, f"{trainer.images:,}")
+    if world.leads:
+        begun = f"resuming {folder} at {trainer.images:,} images" if state else f"training in {folder}"
+        log.info("%s: look at samples/, or `ganzoo report %s`", begun, quote(str(folder)))
     try:
         with fitting(trainer, folder), ExitStack() as closing, stopping(trainer), rescued(trainer, writer):
             for callback in trainer.callbacks:
@@ -169,9 +190,10 @@ def _train(
     except Diverged as error:
         raise Diverged(f"{error}; {_advice(folder)}") from error
     if not trainer.stop_requested and world.leads:
-        writer.save_model(trainer)
-        for evaluator in evaluators:
-            evaluator.record(folder / "model", folder.name if folder.is_absolute() else str(folder))
+        with rescued(trainer, writer):
+            writer.save_model(trainer)
+            for evaluator in evaluators:
+                evaluator.record(folder / "model", folder.name if folder.is_absolute() else str(folder))
     if trainer.stop_requested:
         world.wait()  # torchrun ends all as soon as one is gone: not before the last checkpoint is written
     return Run(folder, trainer.images, trainer.stop_requested)

@@ -14,7 +14,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from .errors import GanzooError, Incompatible, did_you_mean
+from .errors import GanzooError, Incompatible, did_you_mean, first_line
 from .interfaces import (
     AdversarialLoss,
     Augmentation,
@@ -27,11 +27,12 @@ from .interfaces import (
     Phase,
     Role,
 )
-from .recipe import Part, Recipe
+from .recipe import Part, Recipe, known_as, with_unit
 from .registry import Registry
 from .specs import DataSpec
 from .turn import Turn
 
+_COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _PLAYER_CLASSES: Mapping[str, type[nn.Module]] = {"generator": Generator, "discriminator": Discriminator}
 
 
@@ -107,8 +108,8 @@ class _Builder:
             return cls(*fixed, **checked_options(cls, part.options, len(fixed), f"{kind} {part.name}"))
         except GanzooError as error:
             self.problems += getattr(error, "problems", [str(error)])
-        except (TypeError, ValueError, RuntimeError) as error:
-            self.problems.append(f"{kind} {part.name} cannot be built: {error}")
+        except Exception as error:  # a plugin's constructor may raise anything
+            self.problems.append(f"{kind} {part.name} cannot be built: {_told(error)}")
         return None
 
     def named(self, kind: str, parts: Mapping[str, Mapping[str, Any]], *fixed: Any) -> dict[str, Any]:
@@ -120,7 +121,9 @@ class _Builder:
             return dataset.spec
         except GanzooError as error:
             self.problems += getattr(error, "problems", [f"data {recipe.data.name}: {error}"])
-            return None
+        except Exception as error:  # a plugin's property may raise anything
+            self.problems.append(f"data {recipe.data.name} cannot say what they hold: {_told(error)}")
+        return None
 
     def players(self, recipe: Recipe, loss: Loss, spec: DataSpec) -> dict[str, nn.Module]:
         """Generators first: a discriminator judges labels if it can and they use them."""
@@ -176,6 +179,12 @@ class _Builder:
                 self.problems += getattr(error, "problems", [str(error)])
 
 
+def _told(error: Exception) -> str:
+    """What a part's error says; of errors that say it for Python's sake, the type too."""
+    said = isinstance(error, TypeError | ValueError | RuntimeError)
+    return first_line(error) if said else f"{type(error).__name__}: {first_line(error)}"
+
+
 def checked_options(cls: type, options: Mapping[str, Any], fixed: int, what: str) -> dict[str, Any]:
     """Check options against the annotated constructor, whose first `fixed` parameters are not options.
 
@@ -188,8 +197,9 @@ def checked_options(cls: type, options: Mapping[str, Any], fixed: int, what: str
     for key, value in options.items():
         if key not in names:
             has = f"its options are {', '.join(names)}" if names else "it has no options"
-            problems.append(f"{what} has no option '{key}'{did_you_mean(key, names)}: {has}")
+            problems.append(f"{what} has no option '{key}'{did_you_mean(key, names) or known_as(key)}: {has}")
             continue
+        value = with_unit(value, hints.get(key))
         try:
             checked[key] = _adapter(hints.get(key, Any)).validate_python(value)
         except ValidationError as error:
@@ -205,7 +215,9 @@ def checked_options(cls: type, options: Mapping[str, Any], fixed: int, what: str
 
 @cache
 def _constructor(cls: type) -> tuple[list[inspect.Parameter], dict[str, Any]]:
-    return list(inspect.signature(cls).parameters.values()), typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    # a Module without a constructor has that of torch, whose *args and **kwargs are no options
+    named = [one for one in inspect.signature(cls).parameters.values() if one.kind not in _COLLECTING]
+    return named, typing.get_type_hints(cls.__init__)  # type: ignore[misc]
 
 
 @cache
@@ -259,13 +271,8 @@ def _misfits(game: Game) -> list[str]:
             for role, protocol in part.needs.items()
             if role in game.players and not isinstance(game.players[role], protocol)
         ]
-        problems += part.problems(game.players)
-    try:
-        problems += _two_optimisers(game.phases())
-    except Incompatible as error:
-        problems += error.problems
-    names = [phase.name for phase in game.loss.phases()]
-    problems += [f"the loss has two phases named {name}" for name in sorted(set(names)) if names.count(name) > 1]
+        problems += _own_problems(what, part, game.players)
+    problems += _phase_problems(game)
     families = {name.split("_")[0] for name in game.players} | set(game.players)
     problems += [
         f"there is no player '{family}' for optimizer.{family}; players: {', '.join(game.players)}"
@@ -273,6 +280,30 @@ def _misfits(game: Game) -> list[str]:
         if family not in families
     ]
     return problems
+
+
+def _own_problems(what: str, part: Loss | Penalty, players: Mapping[str, nn.Module]) -> Sequence[str]:
+    """What a loss or penalty itself has against the players; an exception is a problem of its own."""
+    try:
+        found = part.problems(players)
+        return (found,) if isinstance(found, str) else tuple(found)
+    except GanzooError as error:
+        return getattr(error, "problems", (str(error),))
+    except Exception as error:  # a plugin's method may raise anything
+        return (f"{what} cannot judge the players, its problems() raises {type(error).__name__}: {first_line(error)}",)
+
+
+def _phase_problems(game: Game) -> Sequence[str]:
+    """Why the phases of the loss cannot be played, whatever the players."""
+    try:
+        names = [phase.name for phase in game.loss.phases()]
+        twice = [f"the loss has two phases named {name}" for name in sorted(set(names)) if names.count(name) > 1]
+        return [*_two_optimisers(game.phases()), *twice]
+    except Incompatible as error:
+        return error.problems
+    except Exception as error:  # a plugin's method may raise anything
+        told = f"{type(error).__name__}: {first_line(error)}"
+        return [f"loss {game.recipe.loss.name} cannot tell its phases, phases() raises {told}"]
 
 
 def _two_optimisers(phases: Sequence[Phase]) -> list[str]:

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from .errors import CheckpointError
 from .files import file_hash, flush
+from .tensorfile import write_tensors
 from .version import __version__
 
 log = logging.getLogger("ganzoo")
@@ -54,7 +55,7 @@ def save(folder: Path, tree: Mapping[str, Any]) -> None:
 def _write(beside: Path, tree: Mapping[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     values = _split(tree, "", tensors)
-    save_file(tensors, beside / TENSORS, metadata={"format": "pt"})
+    write_tensors(tensors, beside / TENSORS)
     state = {"format": FORMAT, "versions": _versions(), "sha256": file_hash(beside / TENSORS), "values": values}
     (beside / STATE).write_text(json.dumps(state))
     for path in (beside / TENSORS, beside / STATE, beside):

@@ -63,9 +63,17 @@ class PluginError(GanzooError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)" for the nearest known name, or "" when none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.55)
-    return f" (did you mean '{near[0]}'?)" if near else ""
+    """Return " (did you mean 'x'?)" for the nearest known name, or "" when none is near.
+
+    Capitals count for nothing, nor whether words are joined by "-" or "_".
+    """
+    plain = {_plain(one): one for one in known}
+    near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.55)
+    return f" (did you mean '{plain[near[0]]}'?)" if near else ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 def printable(text: str, limit: int = 120) -> str:

@@ -81,6 +81,12 @@ def read_history(folder: Path) -> History:
     )
 
 
+def told_damage(folder: Path, damaged: int) -> str:
+    """In a line, that rows are missing because they cannot be read."""
+    lines, they = ("1 line", "it") if damaged == 1 else (f"{damaged} lines", "they")
+    return f"{lines} of {folder / METRICS} cannot be read, as after a crash: what {they} held is left out"
+
+
 def read_rows(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The rows of a `metrics.jsonl`, by images, and how many lines are damaged. A missing file has none."""
     try:

@@ -53,7 +53,7 @@ class Component:
     name: what the user types.
     target: "package.module:attribute". A recipe's target is a mapping with the keys of a recipe file, in a
         module that imports no torch; a command's is a click command; all others are classes.
-    summary: one line for tables.
+    summary: one line for tables. Other names that people know it by, as "(BCE)", lead to it when somebody types them.
     paper: the source, as "Radford et al. 2016, arXiv:1511.06434".
     size: parameters at a stated shape, for `ganzoo show`.
     """

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import signal
+import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +19,8 @@ from .files import write_atomically
 from .runfolder import RECIPE
 from .trainer import Trainer
 
+log = logging.getLogger("ganzoo")
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
 
 
@@ -48,18 +54,48 @@ def rescued(trainer: Trainer, writer: CheckpointWriter) -> Iterator[None]:
 
 @contextmanager
 def stopping(trainer: Trainer) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end training after the current iteration, with a checkpoint; a second one kills."""
+    """Let SIGINT and SIGTERM end training after the current iteration, with a checkpoint; a second one ends it at once.
+
+    Python runs its handlers only between its own instructions, and a backward pass is a single one, of minutes perhaps:
+    a thread hears of signals when they come.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        trainer.interrupted = signal.Signals(number).name
-        signal.signal(number, signal.SIG_DFL if number != signal.SIGINT else signal.default_int_handler)
+        trainer.interrupted = trainer.interrupted or signal.Signals(number).name
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    listener = threading.Thread(target=_listen, args=(heard, trainer.world.leads), name="ganzoo signals", daemon=True)
+    listener.start()
+    before = {number: signal.signal(number, stop) for number in _ENDING}
+    woken = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
+        signal.set_wakeup_fd(woken)
         for number, handler in before.items():
             signal.signal(number, handler)
+        told.close()
+        listener.join()
+        heard.close()
+
+
+def _listen(heard: socket.socket, leads: bool) -> None:
+    """Tell of the first signal of a kind, end the process at the second. heard: a byte for each signal."""
+    seen = set()
+    while number := heard.recv(1):
+        if number[0] not in _ENDING:
+            continue
+        if number in seen:
+            if sys.stderr.isatty():
+                os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # the bar has hidden the cursor
+            os._exit(128 + number[0])
+        seen.add(number)
+        if leads:
+            log.warning(
+                "%s: training stops after this iteration, with a checkpoint; another one ends it at once, without",
+                signal.Signals(number[0]).name,
+            )

@@ -37,6 +37,11 @@ class Model:
         self.target = config.target.sample()
         self.folder = folder
 
+    def __repr__(self) -> str:
+        config, images = self.config, self.config.training.get("images")
+        labels = f", classes={config.classes}" if config.classes else ""
+        return f"Model({str(self.folder)!r}, generator={config.generator!r}, makes='{self.target}'{labels}, {images=})"
+
     def sample(
         self,
         n: int,
@@ -52,6 +57,8 @@ class Model:
         """
         if n < 1:
             raise ModelError(f"cannot draw {n} samples: ask for at least 1")
+        if truncation is not None and not 0 <= truncation <= 1:
+            raise ModelError(f"truncation {truncation} is not between 0, the mean sample, and 1, latents as they are")
         labels = self._labels(n, label)
         with quietly(self.generator, seed):
             return generate(self.generator, self._latents(n), labels, truncation)

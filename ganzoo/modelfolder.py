@@ -6,13 +6,13 @@ file's header before anything is allocated.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .blueprint import blueprint, left_on_meta
@@ -26,6 +26,7 @@ from .config import (
 from .errors import Incompatible, ModelError, PluginError, UnknownName, printable
 from .model import Model
 from .registry import Registry, registry
+from .tensorfile import write_tensors
 from .weights import WEIGHTS, TensorHeader, read_header, refuse_other_weights
 
 SAMPLES = "samples.png"
@@ -35,13 +36,21 @@ _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors as safetensors, whole or not at all; tensors that share memory are written one by one."""
+    """Write tensors as safetensors, whole or not at all; tensors that share memory are written one by one.
+
+    Raises `OSError` if the disk does not take them.
+    """
     alone = {
         name: tensor.detach().to("cpu").clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
     }
     beside = path.with_name(f".{path.name}.partial")
-    save_file(alone, beside, metadata={"format": "pt"})
-    beside.replace(path)
+    try:
+        write_tensors(alone, beside)
+        beside.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def load_model(folder: Path, device: torch.device, components: Registry | None = None) -> Model:

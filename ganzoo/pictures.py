@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import math
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from .errors import UsageError
 from .interfaces import Density
 from .specs import Sample
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GAP, _BACKGROUND = 2, 255
-_TILE = 56  # smaller pictures are enlarged by a whole factor, so that one can see them
+_BAR = 24  # for a title
+_TILE, _FRAME = 56, 256  # smaller pictures, and frames of films, are enlarged by a whole factor, so that one sees them
 
 
 def to_images(samples: Tensor, spec: Sample) -> list[Image.Image]:
@@ -71,14 +74,30 @@ def grid(samples: Tensor, spec: Sample, columns: int | None = None) -> Image.Ima
 
 def side_by_side(real: Image.Image, fake: Image.Image) -> Image.Image:
     """Real samples on the left, generated ones on the right, each with its title."""
+    gap = 16
+    sheet = Image.new("RGB", (real.width + fake.width + gap, max(real.height, fake.height) + _BAR), (255, 255, 255))
+    for image, left, title in ((real, 0, "real"), (fake, real.width + gap, "generated")):
+        sheet.paste(titled(image, title), (left, 0))
+    return sheet
+
+
+def enlarged(image: Image.Image) -> Image.Image:
+    """A small picture enlarged by a whole factor to what one sees well in a film."""
+    factor = math.ceil(_FRAME / max(image.size))
+    return (
+        image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST) if factor > 1 else image
+    )
+
+
+def titled(image: Image.Image, title: str) -> Image.Image:
+    """A picture with a line of text above it, wide enough for both."""
     from PIL import ImageDraw, ImageFont
 
-    bar, gap = 24, 16
-    sheet = Image.new("RGB", (real.width + fake.width + gap, max(real.height, fake.height) + bar), (255, 255, 255))
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=14)
-    for image, left, title in ((real, 0, "real"), (fake, real.width + gap, "generated")):
-        draw.text((left + 4, 4), title, fill=(0, 0, 0), font=font)
-        sheet.paste(image.convert("RGB"), (left, bar))
+    font = ImageFont.load_default(size=14)
+    width = max(image.width, math.ceil(font.getlength(title)) + 8)
+    sheet = Image.new("RGB", (width, image.height + _BAR), (255, 255, 255))
+    ImageDraw.Draw(sheet).text((4, 4), title, fill=(0, 0, 0), font=font)
+    sheet.paste(image.convert("RGB"), (0, _BAR))
     return sheet
 
 
@@ -99,44 +118,75 @@ def plot(samples: Tensor, title: str, real: Tensor | None = None, dataset: Any =
 
 
 def _histogram(figure: Figure, samples: Tensor, real: Tensor | None, dataset: Any, title: str) -> None:
+    """The axes follow the real samples, where there are any, so that a film's frames can be compared."""
     axes = figure.subplots()
-    window = samples if real is None else torch.cat([samples, real])
-    low, high = window.quantile(0.0005).item(), window.quantile(0.9995).item()
-    margin = 0.1 * (high - low) + 1e-3
-    low, high = low - margin, high + margin
-    axes.hist(samples.flatten().numpy(), bins=80, range=(low, high), density=True, histtype="stepfilled", color="C0",
-              alpha=0.6, label="G(z)")  # fmt: skip
+    low, high = _window(samples if real is None else real)
+    shown, bins = samples.clamp(low, high).flatten().numpy(), 80
+    axes.hist(shown, bins=bins, range=(low, high), density=True, histtype="stepfilled", color="C0", alpha=0.6,
+              label="G(z)")  # fmt: skip
+    if real is not None:
+        height, _ = np.histogram(real.flatten().numpy(), bins, (low, high), density=True)
+        axes.set_ylim(0, 2 * height.max())
     if isinstance(dataset, Density):
         x = torch.linspace(low, high, 400)[:, None]
         axes.plot(x.flatten().numpy(), dataset.density(x).numpy(), color="k", lw=1.5, label="true density")
     elif real is not None:
-        axes.hist(real.flatten().numpy(), bins=80, range=(low, high), density=True, histtype="step", color="k",
+        axes.hist(real.flatten().numpy(), bins=bins, range=(low, high), density=True, histtype="step", color="k",
                   label="data")  # fmt: skip
+    axes.set_xlim(low, high)
     mean, std = samples.mean().item(), samples.std().item()
-    axes.set_title(f"{title}: mean {mean:.3f}, std {std:.3f}", fontsize=10)
+    axes.set_title(
+        f"{title}: mean {mean:.3f}, std {std:.3f}{_outside((samples < low) | (samples > high))}", fontsize=10
+    )
     axes.legend(loc="upper right")
+
+
+def _window(samples: Tensor) -> tuple[float, float]:
+    """Where nearly all samples lie, and as much again for those of a generator that is still learning."""
+    low, high = samples.quantile(0.0005).item(), samples.quantile(0.9995).item()
+    margin = 0.5 * (high - low) + 1e-3
+    return low - margin, high + margin
+
+
+def _outside(outside: Tensor) -> str:
+    """For a title, that samples lie outside the axes."""
+    share = outside.float().mean().item()
+    return f", {share:.0%} outside" if share >= 0.005 else ""
 
 
 def _scatter(figure: Figure, samples: Tensor, real: Tensor | None, dataset: Any, title: str) -> None:
+    """The axes follow the real samples, where there are any, so that a film's frames can be compared."""
     axes = figure.subplots()
+    shown = (samples if real is None else real)[:, :2]
+    spread = (shown.amax(0) - shown.amin(0)).max().item() * 0.65 + 1e-3
+    centre = (shown.amax(0) + shown.amin(0)) / 2
     if real is not None:
         axes.scatter(real[:, 0].numpy(), real[:, 1].numpy(), s=8, color="0.7", linewidths=0, label="data")
-        spread = (real[:, :2].amax(0) - real[:, :2].amin(0)).max().item() * 0.65
-        centre = (real[:, :2].amax(0) + real[:, :2].amin(0)) / 2
-        axes.set_xlim(centre[0].item() - spread, centre[0].item() + spread)
-        axes.set_ylim(centre[1].item() - spread, centre[1].item() + spread)
     axes.scatter(samples[:, 0].numpy(), samples[:, 1].numpy(), s=3, color="C0", alpha=0.6, linewidths=0, label="G(z)")
+    axes.set_xlim(centre[0].item() - spread, centre[0].item() + spread)
+    axes.set_ylim(centre[1].item() - spread, centre[1].item() + spread)
     axes.set_aspect("equal")
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title + _outside(((samples[:, :2] - centre).abs() > spread).any(1)), fontsize=10)
     axes.legend(loc="upper right")
 
 
-def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0) -> None:
-    """Write frames as .gif, or as .mp4 (needs the extra "video"). The last frame stays for a while in a .gif."""
-    if path.suffix == ".mp4":
-        import imageio.v3 as imageio
-        import numpy as np
+def video_library() -> Any:
+    """The module imageio.v3 with what it needs for films. Raises `UsageError` with the line that installs both."""
+    try:
+        importlib.import_module("imageio_ffmpeg")
+        return importlib.import_module("imageio.v3")
+    except ImportError as error:
+        raise UsageError("an .mp4 needs imageio and ffmpeg: pip install 'ganzoo[video]', or write a .gif") from error
 
+
+def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0) -> None:
+    """Write frames as .gif, or as .mp4 (needs the extra "video"). The last frame stays for a while in a .gif.
+
+    Small ones are enlarged by a whole factor.
+    """
+    frames = [enlarged(frame) for frame in frames]
+    if path.suffix.lower() == ".mp4":
+        imageio = video_library()
         even = [frame.convert("RGB").crop((0, 0, frame.width // 2 * 2, frame.height // 2 * 2)) for frame in frames]
         imageio.imwrite(path, [np.asarray(frame) for frame in even], fps=len(frames) / seconds, macro_block_size=1)
         return

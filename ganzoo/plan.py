@@ -6,12 +6,28 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from .build import Game
 from .errors import RecipeError
 from .recipe import Recipe, find_recipe, merge, parse_count, parse_setting
 from .registry import Registry
+
+
+class Changes(TypedDict, total=False):
+    """The keywords of `ganzoo.train` that change a recipe, as `Request` has them."""
+
+    data: str | None
+    generator: str | None
+    discriminator: str | None
+    loss: str | None
+    penalty: Sequence[str]
+    augment: Sequence[str]
+    set: Sequence[str] | Mapping[str, Any]
+    images: int | str | None
+    batch: int | str | None
+    seed: int | None
+    precision: str | None
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,7 @@ class Request:
     augment: Sequence[str] = ()
     set: Sequence[str] | Mapping[str, Any] = field(default_factory=tuple)
     images: int | str | None = None
-    batch: int | None = None
+    batch: int | str | None = None
     seed: int | None = None
     precision: str | None = None
 
@@ -80,8 +96,13 @@ def _settings(given: Sequence[str] | Mapping[str, Any]) -> Iterable[Mapping[str,
 
 
 def parse_data(text: str) -> dict[str, Any]:
-    """ "cifar10" -> {"name": "cifar10"}; "folder:faces" -> {"name": "folder", "path": "faces"}."""
+    """ "cifar10" -> {"name": "cifar10"}; "folder:faces" -> {"name": "folder", "path": "faces"}.
+
+    Raises `RecipeError` for a path that is empty.
+    """
     name, colon, path = text.partition(":")
+    if colon and not path.strip():
+        raise RecipeError(f"--data {text}: no path follows the colon: write {name}:PATH")
     return {"name": name, "path": path} if colon else {"name": name}
 
 

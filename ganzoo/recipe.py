@@ -289,11 +289,32 @@ def parse_setting(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     names = [name.strip() for name in key.split(".")]
     if not equals or not all(names) or len(names) < 2:
-        raise RecipeError(f"--set {text}: write part.option=value, as in --set optimizer.D.lr=1e-4")
+        meant = known_as(names[0]) if equals and len(names) == 1 else ""
+        raise RecipeError(f"--set {text}: write part.option=value, as in --set optimizer.D.lr=1e-4{meant}")
     result: Any = parse_value(value.strip())
     for name in reversed(names):
         result = {name: result}
     return result  # type: ignore[no-any-return]
+
+
+_SYNONYMS = {
+    "learning_rate": "lr",
+    "batch_size": "batch",
+    "epochs": "images",
+    "steps": "images",
+    "iterations": "images",
+}
+
+
+def known_as(name: str) -> str:
+    """Return " (did you mean 'optimizer.lr'?)" for an option without its part, or one that others call so; or ""."""
+    wanted = _SYNONYMS.get(name.lower().replace("-", "_"), name.lower())
+    sections = {"optimizer": Optimizer, **_SECTIONS}
+    found = [
+        f"{part}.{wanted}" for part, options in sections.items() if wanted in {one.name for one in fields(options)}
+    ]
+    found += [wanted] if wanted in ("images", "batch", "seed") else []
+    return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""
 
 
 def parse_value(text: str) -> Any:
@@ -310,6 +331,11 @@ def parse_count(text: str) -> int:
     if isinstance(value, str):
         raise RecipeError(f"'{text}' is no count: write 2000, 200k or 1.5M")
     return int(value)
+
+
+def with_unit(value: Any, hint: Any) -> Any:
+    """A count such as "20k" as a number, where an option of this annotation is one; any other value as it is."""
+    return _count(value) if hint in (int, int | None) else value
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -352,7 +378,8 @@ def _explain(detail: Any, prefix: str = "") -> str:
     where = ".".join(filter(None, [prefix, *path]))
     if detail["type"] == "unexpected_keyword_argument":
         known = Optimizer if prefix else _SECTIONS.get(path[0], Recipe)
-        return f"there is no option '{where}'{did_you_mean(path[-1], (one.name for one in fields(known)))}"
+        near = did_you_mean(path[-1], (one.name for one in fields(known))) or known_as(path[-1])
+        return f"there is no option '{where}'{near}"
     if detail["type"] == "missing":
         return f"'{where}' is missing"
     return f"{where} = {detail['input']!r}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"

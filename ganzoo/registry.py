@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -149,12 +151,20 @@ class Registry:
         if distribution:
             return f"; it comes with: pip install {distribution}"
         broken = [f"{plugin.name} ({plugin.problem})" for plugin in self.plugins if plugin.problem]
-        hint = did_you_mean(name, self.names(kind)) or f"; `ganzoo list {kind}` shows those there are"
+        place = _place(name, self.names(kind)) if kind == "dataset" else ""
+        meant = place or self._described(kind, name) or did_you_mean(name, self.names(kind))
+        hint = meant or f"; `ganzoo list {kind}` shows those there are"
         if broken:
             hint += f"; left out because broken: {', '.join(broken)}"
         if (only := _allowed()) is not None:
             hint += f"; GANZOO_PLUGINS limits plugins to: {', '.join(sorted(only)) or 'none'}"
         return hint
+
+    def _described(self, kind: str, word: str) -> str:
+        """Components that say of themselves that they go by another name too, as BCE."""
+        whole = re.compile(rf"\b{re.escape(word)}\b", re.IGNORECASE)
+        found = [one.component.name for one in self.all(kind) if whole.search(one.component.summary)]
+        return f" (did you mean {' or '.join(map(repr, found))}?)" if 0 < len(found) <= 3 else ""
 
     def load(self, kind: str, name: str) -> Any:
         """Import and return the class, mapping or command of that kind and name."""
@@ -186,6 +196,20 @@ def _origin(point: EntryPoint) -> tuple[str, str]:
         return (point.dist.name or "?", point.dist.version or "?") if point.dist else ("?", "?")
     except Exception:  # metadata that were damaged
         return "?", "?"
+
+
+_READERS = {".zip": "folder", ".tar": "shards", ".npz": "npz"}
+"""Which data set reads a file of the user's own, by its suffix; folders are read by `folder`."""
+
+
+def _place(name: str, known: Iterable[str]) -> str:
+    """What to write for a folder or file of that name, if there is one."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        reader, what = "folder", "folder"
+    else:
+        reader, what = _READERS.get(path.suffix.lower(), ""), "file"
+    return f"; '{name}' is a {what} here: write {reader}:{name}" if path.exists() and reader in known else ""
 
 
 def _owner(one: Registered) -> str:

@@ -6,6 +6,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import filelock
 from . import checkpoint
 from .build import Game
 from .callbacks.metrics import METRICS
-from .config import EVALUATION
+from .config import CONFIG, EVALUATION
 from .errors import RecipeError, RunError
 from .optim import options_for
 from .plan import Request
@@ -57,13 +58,31 @@ _FREE = ("trainer.micro_batch:", "trainer.workers:", "trainer.resident_share:")
 """What a run may be resumed with whatever it was before: training that ran out of memory has to be."""
 
 
-def clear(folder: Path) -> None:
-    """Remove what a run wrote, and nothing else that may lie in the folder."""
-    for name in ("checkpoints", "samples", "model", "model-best"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    pictures = ("evolution.gif", "real-versus-generated.png", "samples.png")
-    for name in (RECIPE, METRICS, EVALUATION, "report.html", *pictures):
-        (folder / name).unlink(missing_ok=True)
+_FOLDERS = ("checkpoints", "samples", "model", "model-best")
+_FILES = (
+    RECIPE, METRICS, EVALUATION, "report.html", "evolution.gif", "real-versus-generated.png", "samples.png",
+)  # fmt: skip
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Make room for a new run, and touch nothing that no run wrote.
+
+    A run that has come to a checkpoint or a model is moved into `earlier-1`, `earlier-2`, … in its folder, which can be
+    used as any other run folder; less is removed. Returns where it is kept, or None.
+    """
+    if checkpoint.last(folder / "checkpoints") is None and not (folder / "model" / CONFIG).exists():
+        for name in _FOLDERS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        for name in _FILES:
+            (folder / name).unlink(missing_ok=True)
+        return None
+    kept = next(place for number in count(1) if not (place := folder / f"earlier-{number}").exists())
+    kept.mkdir()
+    # the checkpoints go first: after a kill in between, nothing could be resumed by mistake
+    for name in (*_FOLDERS, *_FILES):
+        if (folder / name).exists():
+            (folder / name).rename(kept / name)
+    return kept
 
 
 def refuse_other_recipe(folder: Path, recipe: Recipe, game: Game) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .errors import Incompatible
 from .interfaces import Augmentation, Batch, Role
 from .specs import DataSpec
 
@@ -124,8 +125,12 @@ class Turn:
 
     @property
     def real(self) -> Tensor:
-        """Real samples of the only field."""
-        (sample,) = self.batch.fields.values()
+        """Real samples of the only field. Raises `Incompatible` if there are several."""
+        fields = self.batch.fields
+        if len(fields) != 1:
+            names = ", ".join(fields)
+            raise Incompatible(f"turn.real is the data's only field, these have {names}: take turn.field(name)")
+        (sample,) = fields.values()
         return sample
 
     def field(self, name: str) -> Tensor:

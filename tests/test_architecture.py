@@ -33,7 +33,7 @@ LAYERS = [
     {"admission", "source", "registry"},
     {"recipe"},
     {"distributed"},
-    {"turn"},
+    {"turn", "tensorfile"},
     {"build", "normalisation", "optim", "device", "linear", "memory", "checkpoint", "sampling", "pictures", "config"},
     {"data", "order", "residence", "workers"},
     {"weights", "hubclient", "blueprint", "features", "values", "comparison"},

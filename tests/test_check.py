@@ -150,9 +150,47 @@ class _TwoFields(_Needy):
     roles = {"G": ganzoo.Role("generator", target="a"), "D": ganzoo.Role("discriminator", target="a")}  # noqa: RUF012
 
 
+class _Raising(_Needy):
+    needs = {}  # noqa: RUF012
+
+    def problems(self, players):
+        return [players["nobody"]]
+
+
+class _Phaseless(_Raising):
+    def problems(self, players):
+        return ()
+
+    def phases(self):
+        return 1 / 0
+
+
+class _Unbuilt(_Raising):
+    def __init__(self):
+        raise KeyError("depth")
+
+
+class _OneField(ganzoo.Loss):
+    roles = {"G": ganzoo.Role("generator", "a"), "D": ganzoo.Role("discriminator", "a")}  # noqa: RUF012
+
+    def phases(self):
+        return (
+            ganzoo.Phase("D", ("D",), lambda turn: turn.logits(turn.real).mean()),
+            ganzoo.Phase("G", ("G",), lambda turn: turn.logits(turn.fake()).mean()),
+        )
+
+
+class _Weightless(ganzoo.Penalty):
+    def __call__(self, turn):
+        return turn.logits(turn.real).square().mean()
+
+
 @pytest.mark.parametrize(
     ("loss", "words"),
     [
+        (_Raising, "loss non-saturating cannot judge the players, its problems() raises KeyError: 'nobody'"),
+        (_Phaseless, "loss non-saturating cannot tell its phases, phases() raises ZeroDivisionError"),
+        (_Unbuilt, "loss non-saturating cannot be built: KeyError: 'depth'"),
         (_TwoTeams, "D learns in two teams"),
         (_Needy, "needs G to be Density"),
         (_TwoFields, "a field 'a', but data ring have value"),
@@ -162,6 +200,27 @@ def test_losses_that_do_not_fit_are_refused(small, monkeypatch, loss, words):
     load = registry().load
     monkeypatch.setattr(registry(), "load", lambda kind, name: loss if kind == "loss" else load(kind, name))
     assert words in problems(small())
+
+
+def test_the_only_field_of_two_is_asked_for_in_vain(small, monkeypatch):
+    class Two(ganzoo.Dataset):
+        spec = ganzoo.DataSpec({"a": ganzoo.Sample((2,)), "b": ganzoo.Sample((2,))})
+
+        def load(self):
+            raise AssertionError("checking reads no data")
+
+    load, parts = registry().load, {"loss": _OneField, "dataset": Two}
+    monkeypatch.setattr(registry(), "load", lambda kind, name: parts.get(kind) or load(kind, name))
+    assert "turn.real is the data's only field, these have a, b: take turn.field(name)" in problems(small())
+
+
+def test_parts_without_a_constructor_have_no_options(small, monkeypatch):
+    load, parts = registry().load, {"loss": _OneField, "penalty": _Weightless}
+    monkeypatch.setattr(_OneField, "roles", ganzoo.AdversarialLoss.roles)
+    monkeypatch.setattr(registry(), "load", lambda kind, name: parts.get(kind) or load(kind, name))
+    recipe = small(penalty={"weightless": {}})
+    assert [phase.name for phase in check(recipe, registry()).phases()] == ["D", "G"]
+    assert "loss non-saturating has no option 'args'" in problems(small(loss={"args": 1}))
 
 
 def test_a_penalty_joins_the_phase_of_its_role_or_becomes_a_lazy_one(small):

@@ -49,7 +49,8 @@ def test_a_run_from_the_shell_prints_its_folder_and_resumes(call, caplog):
     assert (code, out.strip()) == (0, "runs/dcgan-seed0")
     assert "64/64 images" in err and "D(real)" in err
     assert call("train", "dcgan", *QUICK, *NARROW)[0] == 0
-    assert "resuming runs/dcgan-seed0 at 64 images" in caplog.text
+    assert "training in runs/dcgan-seed0: look at samples/, or `ganzoo report runs/dcgan-seed0`" in caplog.messages
+    assert "resuming runs/dcgan-seed0 at 64 images: look at samples/" in caplog.text
 
 
 def test_the_default_folder_is_named_after_the_choices(call):
@@ -100,20 +101,44 @@ def test_every_reason_is_a_line_and_the_exit_code_is_2(call):
         (["train", "anime-face", "--data", "folder:nowhere"], 2, "nowhere"),
         (["train", "nowhere.toml"], 2, "nowhere.toml"),
         (["train", "dcgan", "--data", "cifar10", "--set", "data.root=nowhere"], 1, "cifar-10"),
+        (["train", "dcgan", "--set", "lr=3"], 2, "did you mean 'optimizer.lr'?"),
+        (["train", "dcgan", "--set", "batch_size=3"], 2, "did you mean 'batch'?"),
+        (["train", "dcgan", "--set", "generator.learning_rate=3"], 2, "did you mean 'optimizer.lr'?"),
+        (["train", "dcgan", "--set", "generator.Width=3"], 2, "did you mean 'width'?"),
+        (["train", "dcgan", "--loss", "BCE"], 2, "did you mean 'non-saturating'?"),
+        (["train", "dcgan", "--loss", "lsgan"], 2, "did you mean 'least-squares'?"),
+        (["train", "dcgan", "--loss", "Non_Saturating"], 2, "did you mean 'non-saturating'?"),
+        (["train", "dcgan", "--data", "CIFAR10"], 2, "did you mean 'cifar10'?"),
+        (["train", "dcgan", "--data", "folder:"], 2, "--data folder:: no path follows the colon: write folder:PATH"),
+        (["train", "dcgan", "--data", "folder", "--set", "data.path="], 2, "data.path is empty"),
+        (["train", "dcgan", "--data", "pics"], 2, "no dataset 'pics'; 'pics' is a folder here: write folder:pics"),
+        (["train", "dcgan", "--data", "pics.zip"], 2, "'pics.zip' is a file here: write folder:pics.zip"),
         (["list", "lose"], 2, "did you mean 'loss'"),
         (["show", "dcgam"], 2, "did you mean 'dcgan'"),
         (["sample", "nowhere"], 1, "nowhere"),
-        (["sample", "x", "--out", "a.jpg"], 2, ".png"),
+        (["sample", "x", "--out", "a.bmp"], 2, ".png"),
         (["sample", "x", "--out", "a.gif"], 2, "--interpolate"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_a_mistake_gets_one_line_without_a_traceback(call, arguments, code, words, monkeypatch):
     monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: (_ for _ in ()).throw(OSError("no network")))
+    Path("pics").mkdir()
+    Path("pics.zip").touch()
     found, out, err = call(*arguments)
     assert (found, out) == (code, ""), err
     assert words in err and "Traceback" not in err
     assert len([line for line in err.splitlines() if line.startswith("Error")]) == 1
+
+
+def test_the_report_of_torchrun_ends_with_the_line_that_says_what_is_wrong(call, monkeypatch):
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", "error.json")
+    code, _, err = call("train", "dcgan", "--loss", "BCE")
+    report = str(ChildFailedError("ganzoo", {0: ProcessFailure(0, 1, code, "error.json")}))
+    assert err == "Error: no loss 'BCE' (did you mean 'non-saturating'?)\n"
+    assert report.splitlines()[-2] == f"  traceback : {err.strip()}"
 
 
 def test_control_characters_in_names_are_shown_escaped(call):
@@ -158,13 +183,13 @@ def trained(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["one.png", "film.gif"])
+@pytest.mark.parametrize("name", ["one.png", "one.JPG", "film.gif"])
 def test_samples_are_written_as_asked(call, trained, name):
     walk = ["--interpolate"] if name.endswith("gif") else []
     code, out, _ = call("sample", str(trained / "clothes"), "-n", "4", *walk, "--out", name)
     assert (code, out.strip()) == (0, name)
     with Image.open(name) as picture:
-        assert picture.width >= 56 and getattr(picture, "n_frames", 1) == (64 if walk else 1)
+        assert picture.width >= (256 if walk else 56) and getattr(picture, "n_frames", 1) == (64 if walk else 1)
 
 
 def test_a_folder_gets_one_picture_a_sample(call, trained, tmp_path):
@@ -173,6 +198,41 @@ def test_a_folder_gets_one_picture_a_sample(call, trained, tmp_path):
     assert [path.name for path in pictures] == [f"{i:05d}.png" for i in range(5)]
     with Image.open(pictures[0]) as picture:
         assert picture.size == (28, 28)
+
+
+def test_a_folder_keeps_the_files_that_are_in_it(call, trained):
+    Path("mine").mkdir()
+    Path("mine/00003.png").write_bytes(b"a picture of my own")
+    code, _, err = call("sample", str(trained / "clothes"), "-n", "4", "--out", "mine")
+    assert (code, err) == (2, "Error: --out mine holds 00003.png, which stays as it is: choose an --out without it\n")
+    assert [path.name for path in Path("mine").iterdir()] == ["00003.png"]
+    assert call("sample", str(trained / "clothes"), "-n", "3", "--out", "mine")[0] == 0
+    assert Path("mine/00003.png").read_bytes() == b"a picture of my own"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-n", "0.03k", "--out", "many.npy"], ""),
+        (["-n", "0"], "Error: -n 0: at least 1"),
+        (["-n", "some"], "Error: -n: 'some' is no count: write 2000, 200k or 1.5M"),
+        (["--truncation", "1.5"], "1.5 is not in the range 0<=x<=1"),
+        (["--truncation", "-1"], "-1.0 is not in the range 0<=x<=1"),
+        (["--truncation", "nan"], "truncation nan is not between 0, the mean sample, and 1, latents as they are"),
+    ],
+)
+def test_counts_have_units_and_truncation_has_a_range(call, trained, arguments, words):
+    import numpy as np
+
+    code, _, err = call("sample", str(trained / "clothes"), *arguments)
+    assert words in err and (code == 0) == (words == "")
+    assert code or len(np.load("many.npy")) == 30
+
+
+def test_a_film_that_cannot_be_written_is_told_before_anything_is_drawn(call, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    code, _, err = call("sample", "no-such-model", "--interpolate", "--out", "walk.mp4")
+    assert code == 2 and "pip install 'ganzoo[video]', or write a .gif" in err
 
 
 def test_values_are_written_as_a_plot_or_as_numbers(call, trained):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from ganzoo import Sample, pictures
@@ -33,6 +34,31 @@ def test_a_film_keeps_all_frames(tmp_path):
     pictures.film(frames, tmp_path / "film.gif")
     with Image.open(tmp_path / "film.gif") as film:
         assert film.n_frames == 3
+        assert film.size == (260, 260)  # small ones are enlarged by a whole factor
+
+
+def _axes(samples, real):
+    """The limits of the axes that samples are drawn on, and the title."""
+    figure = Figure()
+    draw = pictures._histogram if samples.shape[1] == 1 else pictures._scatter
+    draw(figure, samples, real, None, "title")
+    return figure.axes[0].get_xlim(), figure.axes[0].get_ylim(), figure.axes[0].get_title()
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_the_axes_of_a_film_are_those_of_the_real_samples(width):
+    real = torch.randn(500, width)
+    early, late = _axes(0.01 * torch.randn(500, width), real), _axes(3 + 9 * torch.randn(500, width), real)
+    assert early[:2] == late[:2]
+    assert "outside" not in early[2] and "% outside" in late[2]
+
+
+def test_a_title_stands_above_a_picture_and_leaves_it_as_it_is():
+    picture = Image.new("L", (300, 20), 7)
+    sheet = pictures.titled(picture, "1,000 images")
+    assert sheet.size == (300, 44)
+    assert sheet.crop((0, 24, 300, 44)).convert("L").tobytes() == picture.tobytes()
+    assert sheet.crop((0, 0, 300, 24)).convert("L").getextrema()[0] < 100
 
 
 @pytest.mark.parametrize("width", [1, 2])

@@ -105,13 +105,20 @@ def test_a_changed_recipe_is_refused_with_the_difference(small):
         train(small(seed=3, optimizer={"lr": 2e-3}))
 
 
-def test_restart_begins_anew_and_touches_nothing_else(small):
+def test_restart_begins_anew_keeps_the_earlier_run_and_touches_nothing_else(small, caplog):
+    caplog.set_level("INFO", "ganzoo")
     run = train(small())
     (run.folder / "notes.txt").write_text("mine")
+    before = final(run.folder)
     train(small(seed=3), restart=True)
+    assert "the run that was in run is kept in run/earlier-1" in caplog.messages
+    assert final(run.folder / "earlier-1") == before
+    assert ganzoo.load(run.folder / "earlier-1").config.training["seed"] == 0
     assert (run.folder / "notes.txt").read_text() == "mine"
     assert "seed = 3" in (run.folder / "recipe.toml").read_text()
     assert final(run.folder) == final(train(small(seed=3), "fresh").folder)
+    train(small(seed=4), restart=True)
+    assert ganzoo.load(run.folder / "earlier-2").config.training["seed"] == 3
 
 
 def test_a_finished_recipe_takes_no_further_changes(small):
@@ -218,6 +225,73 @@ def test_a_killed_run_ends_bit_identical_to_an_unbroken_one(arguments):
         assert process.returncode == 0, progress
     assert "resuming" in progress
     assert final(Path("broken")) == final(Path("whole"))
+
+
+LONG = """
+import sys, threading, time
+import torch
+import ganzoo
+from ganzoo.recipe import Recipe
+
+class Sleeps(torch.autograd.Function):
+    forward = staticmethod(lambda ctx, x: x.clone())
+
+    @staticmethod
+    def backward(ctx, gradient):
+        print("in the backward pass", flush=True)
+        time.sleep(float(sys.argv[1]))
+        return gradient
+
+class Long(ganzoo.Penalty):
+    def __call__(self, turn):
+        probing = turn.size == 2
+        return turn.logits(turn.real).mean() if probing else Sleeps.apply(turn.logits(turn.real)).mean()
+
+from ganzoo.registry import registry
+load = registry().load
+registry().load = lambda kind, name: Long if name == "long" else load(kind, name)
+small = {"name": "small", "data": {"name": "ring"}, "generator": {"name": "mlp", "widths": [8]},
+         "discriminator": {"name": "mlp", "widths": [8]}, "loss": {"name": "hinge"}, "images": 320, "batch": 16,
+         "penalty": {"long": {}}}
+run = ganzoo.train(Recipe.from_dict(small), out="run", device="cpu", progress=False)
+print(run.stopped, run.images)
+"""
+
+
+@pytest.fixture
+def long_iteration():
+    """A function that starts a run whose first iteration takes so many seconds, and waits until it is in it."""
+
+    def start(seconds: float) -> subprocess.Popen[str]:
+        command = [sys.executable, "-u", "-c", LONG, str(seconds)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "in the backward pass\n", process.communicate()
+        return process
+
+    return start
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_a_long_iteration_is_told_at_once_and_a_second_one_ends_it(long_iteration, number):
+    with long_iteration(300) as process:
+        process.send_signal(number)
+        line = process.stderr.readline()
+        assert line == (
+            f"{number.name}: training stops after this iteration, with a checkpoint; another one ends it at once, "
+            "without\n"
+        )
+        process.send_signal(number)
+        assert process.wait(30) == 128 + number
+
+
+def test_one_signal_of_each_kind_lets_the_iteration_finish(long_iteration):
+    with long_iteration(1.5) as process:
+        process.send_signal(signal.SIGINT)
+        process.stderr.readline()
+        process.send_signal(signal.SIGTERM)  # as torchrun does when its user presses Ctrl-C
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "SIGINT 16\n"), err
+    assert checkpoint.last(Path("run/checkpoints")).name == "000000016"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

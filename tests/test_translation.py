@@ -143,6 +143,32 @@ def test_files_are_translated_each_under_its_own_name(trained, tmp_path, to, cal
         assert (picture.mode, picture.size) == ({"a": "RGB", "b": "L"}[to], (SIDE, SIDE))
 
 
+def test_originals_that_differ_in_the_suffix_alone_have_a_translation_each(trained, tmp_path, call):
+    (tmp_path / "given").mkdir()
+    for name in ("one.jpg", "one.png", "two.png"):
+        Image.new("RGB", (16, 16), "red").save(tmp_path / "given" / name)
+    assert call("sample", str(trained), "--input", "given", "--out", "out")[0] == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["one.jpg.png", "one.png.png", "two.png"]
+
+
+def test_neither_originals_nor_other_files_are_overwritten(trained, tmp_path, call):
+    given = tmp_path / "given"
+    given.mkdir()
+    for name in ("0.png", "1.png"):
+        Image.new("RGB", (16, 16), "red").save(given / name)
+    before = {path.name: path.read_bytes() for path in given.iterdir()}
+    for arguments in (["--input", "given", "--out", "given"], ["--input", "given/0.png", "--out", "given/0.png"]):
+        code, _, err = call("sample", str(trained), *arguments)
+        assert code == 2 and ("stays as it is" in err or "among the pictures to translate" in err)
+    assert {path.name: path.read_bytes() for path in given.iterdir()} == before
+
+
+def test_a_picture_to_translate_that_is_empty_is_named_as_that(trained, call):
+    Path("void.png").touch()
+    code, _, err = call("sample", str(trained), "--input", "void.png", "--out", "out")
+    assert code == 2 and "--input void.png is empty" in err
+
+
 def test_one_picture_may_go_beside_its_translation(trained, call):
     Image.new("RGB", (30, 20), (200, 10, 10)).save("one.jpg")
     assert call("sample", str(trained), "--input", "one.jpg", "--out", "both.png")[0] == 0

@@ -105,8 +105,15 @@ class PreviewWriter(Callback):
         if self._sample.is_image and not self._journeys:
             real = pictures.grid(self._real, self._sample)
             pictures.side_by_side(real, last).save(run.folder / "real-versus-generated.png")
-        frames = preview_files(run.folder)
-        pictures.film([Image.open(path) for path in frames], run.folder / "evolution.gif")
+        pictures.film([self._frame(path) for path in preview_files(run.folder)], run.folder / "evolution.gif")
+
+    def _frame(self, path: Path) -> Image.Image:
+        """A picture of the film, with the images seen until then; plots say them in their own title."""
+        with Image.open(path) as picture:
+            picture.load()
+        if not self._sample.is_image:
+            return picture
+        return pictures.titled(pictures.enlarged(picture), f"{int(path.stem):,} images")
 
     def state_dict(self) -> dict[str, Any]:
         return {"next": self._next, "begin": self._begin}

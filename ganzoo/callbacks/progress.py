@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as Bar
+from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
 from ..health import Finding
@@ -16,13 +16,33 @@ from ..trainer import Trainer
 
 _REFRESH_SECONDS = 0.5
 _LINE_SECONDS = 10.0
+_BAR = 20
 
 
-class _Speed(ProgressColumn):
-    """images/s and the time left."""
+class _Line(ProgressColumn):
+    """Count, bar, speed and time left; then as many values, from the left, as the terminal has room for."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.fields['rate']:>8,.0f} img/s  {_clock(task.fields['left'])} left", style="cyan")
+        count = f"{task.completed:,.0f}/{task.total or 0:,.0f}"
+        speed = f"{task.fields['rate']:,.0f} img/s  {_clock(task.fields['left'])} left"
+        room = self._console.width - 1  # a full line would wrap in some terminals
+        width = min(_BAR, room - len(count) - len(speed) - 4)
+        line = Text(count, no_wrap=True, overflow="crop")
+        if width > 0:
+            rest = "━" if self._console.color_system else " "
+            full = round(width * min(task.completed / (task.total or 1), 1))
+            line.append("  ").append("━" * full, style="bar.complete").append(rest * (width - full), style="bar.back")
+        line.append("  ").append(speed, style="cyan")
+        for value in task.fields["values"]:
+            if line.cell_len + 2 + len(value) > room:
+                break
+            line.append("  ").append(value)
+        line.truncate(room)
+        return line
 
 
 class Progress(Callback):
@@ -41,11 +61,10 @@ class Progress(Callback):
         self._begin = self._shown = time.monotonic()
         self._first = run.images
         if self._console.is_terminal:
-            columns = [TextColumn("{task.completed:,.0f}/{task.total:,.0f}"), BarColumn(bar_width=20), _Speed()]
-            self._bar = Bar(*columns, TextColumn("{task.fields[values]}"), console=self._console, auto_refresh=False)
+            self._bar = Bar(_Line(self._console), console=self._console, auto_refresh=False)
             self._bar.start()
             self._task = self._bar.add_task(
-                "", total=run.recipe.images, completed=run.images, rate=0.0, left=0.0, values=""
+                "", total=run.recipe.images, completed=run.images, rate=0.0, left=0.0, values=()
             )
 
     def on_iteration(self, run: Trainer) -> None:
@@ -70,11 +89,9 @@ class Progress(Callback):
         if self._bar:
             self._bar.update(self._task, completed=run.images, rate=rate, left=left, values=values, refresh=True)
         else:
-            self._console.print(
-                f"{run.images:,}/{run.recipe.images:,} images  {rate:,.0f} img/s  {_clock(left)} left  {values}",
-                soft_wrap=True,
-                highlight=False,
-            )
+            done = f"{run.images:,}/{run.recipe.images:,} images"
+            line = "  ".join([done, f"{rate:,.0f} img/s", f"{_clock(left)} left", *values])
+            self._console.print(line, soft_wrap=True, highlight=False)
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -82,11 +99,11 @@ class Progress(Callback):
             self._bar.stop()
 
 
-def describe(values: Mapping[str, float]) -> str:
-    """The means in few characters, losses first."""
+def describe(values: Mapping[str, float]) -> list[str]:
+    """The means in few characters each, losses first."""
     known = {name: value for name, value in values.items() if not name.startswith("health/")}
     shown = sorted(known.items(), key=lambda item: not item[0].startswith("loss/"))
-    return "  ".join(f"{name.removeprefix('loss/')} {value:.3g}" for name, value in shown)
+    return [f"{name.removeprefix('loss/')} {value:.3g}" for name, value in shown]
 
 
 def _clock(seconds: float) -> str:

@@ -7,12 +7,13 @@ import logging
 import os
 import sys
 import traceback
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
 from ..errors import GanzooError, PluginError, did_you_mean, first_line, printable
 from ..hookspecs import COMMANDS
+from .launcher import explain
 
 _MODULES = {
     "check": "train",
@@ -90,9 +91,21 @@ def cli(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {"debug": debug}
     if not debug:  # the Hub's client would report each retry; errors are told in one line
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    logging.basicConfig(handlers=[_Lines()], level=logging.INFO, format="%(message)s")
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("ganzoo").setLevel(logging.INFO)
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Log lines to what stderr is when they come: while a progress bar is shown, to the lines above it."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """It is always stderr."""
 
 
 def _safe(text: str) -> str:
@@ -117,9 +130,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except GanzooError as error:
         if debug:
             _print_traceback()
-        for line in getattr(error, "problems", [str(error)]) if _speaks(str(error)) else ():
-            click.echo(f"Error: {_safe(line)}", err=True)
+        lines = [f"Error: {_safe(line)}" for line in getattr(error, "problems", [str(error)])]
+        for line in lines if _speaks(str(error)) else ():
+            click.echo(line, err=True)
+        explain("\n".join(lines))
         sys.exit(error.exit_code)
+    except SystemExit as error:
+        if isinstance(error.__cause__, GanzooError):  # another process has said it
+            explain(f"Error: {_safe(str(error.__cause__))}")
+        raise
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
@@ -129,12 +148,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if debug:
             _print_traceback()
         where = f" {error.filename}" if error.filename else ""
-        click.echo(_safe(f"Error:{where} {error.strerror or error}"), err=True)
+        told = _safe(f"Error:{where} {error.strerror or error}")
+        click.echo(told, err=True)
+        explain(told)
         sys.exit(1)
     except Exception as error:  # a bug: Python would print the traceback too, but with any token in its message
         if _is_exhaustion(error) and not debug:
             advice = "ask for less at once, or use a device with more of it"
-            click.echo(_safe(f"Error: memory ran out: {advice} ({first_line(error)})"), err=True)
+            told = _safe(f"Error: memory ran out: {advice} ({first_line(error)})")
+            click.echo(told, err=True)
+            explain(told)
         else:
             _print_traceback()
         sys.exit(1)

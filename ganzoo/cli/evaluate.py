@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
+from .counts import COUNT, Count
 from .tables import table
 
 if TYPE_CHECKING:
@@ -27,25 +28,20 @@ if TYPE_CHECKING:
 @click.option("--split", metavar="NAME", help="Part of the data, such as test. [default: that of the recipe]")
 @click.option("--metric", "metrics", metavar="NAME", multiple=True, help="May be repeated. [default: all that fit]")
 @click.option("--features", metavar="NAME[:PATH]", help="Feature extractor. [default: the first at hand]")
-@click.option("--samples", metavar="COUNT", default="10k", help="Samples to generate, such as 50k.")
+@click.option("--samples", metavar="COUNT", type=Count(2), default="10k", help="Samples to generate, such as 50k.")
 @click.option("--seed", metavar="NUMBER", type=click.IntRange(min=0), default=0, help="Seed of the samples.")
-@click.option("--seeds", metavar="COUNT", type=click.IntRange(min=1), default=1, help="Draws, for mean ± deviation.")
+@click.option("--seeds", metavar="COUNT", type=COUNT, default=1, help="Draws, for mean ± deviation.")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers with their provenance as JSON.")
-def evaluate(models: tuple[str, ...], samples: str, as_json: bool, **options: Any) -> None:
+def evaluate(models: tuple[str, ...], samples: int, as_json: bool, **options: Any) -> None:
     """Measure how good MODELs are, and compare them.
 
     MODEL is a run folder, a model folder, or user/name[@revision] on the Hugging Face Hub. Numbers are written, with
     how they were measured, into the folder and its card; several models are compared where their numbers can be.
     """
-    from ..recipe import parse_count
-
-    count = parse_count(samples)
-    if count < 2:
-        raise UsageError(f"--samples {samples}: at least 2 are needed")
     if len(set(models)) < len(models):
         raise UsageError("a model is named twice")
-    results = {model: _measure(model, count, options) for model in models}
+    results = {model: _measure(model, samples, options) for model in models}
     if as_json:
         click.echo(
             json.dumps([{"model": m, "metrics": [asdict(one) for one in r]} for m, r in results.items()], indent=2)

@@ -15,7 +15,12 @@ import click
 )
 @click.argument("model")
 @click.argument("out", metavar="OUT.onnx", type=click.Path(path_type=Path))
-@click.option("--truncation", metavar="SHARE", type=float, help="Build it in: 1 leaves latents, less is less varied.")
+@click.option(
+    "--truncation",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1),
+    help="Build it in: 1 leaves latents, less is less varied.",
+)
 @click.option("--to", metavar="FIELD", help="What to translate to, as a or b. [default: the first]")
 @click.option("--json", "as_json", is_flag=True, help="Print inputs, outputs and metadata as JSON.")
 def export(model: str, out: Path, truncation: float | None, to: str | None, as_json: bool) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .counts import COUNT
+
 
 @click.group()
 def features() -> None:
@@ -19,7 +21,7 @@ def features() -> None:
 @click.option("--data", metavar="D", required=True, help="Labelled data: a name, folder:PATH, npz:PATH.")
 @click.option("--features", "name", metavar="NAME", help="Which extractor. [default: the one that is learned]")
 @click.option("--size", metavar="PIXELS", type=click.IntRange(min=1), help="Resize to squares of this side.")
-@click.option("--epochs", metavar="COUNT", type=click.IntRange(min=1), default=3, help="Passes over the data.")
+@click.option("--epochs", metavar="COUNT", type=COUNT, default=3, help="Passes over the data.")
 @click.option("--seed", metavar="NUMBER", type=click.IntRange(min=0), default=0, help="Seed of weights and order.")
 @click.option("--out", metavar="FILE", type=click.Path(dir_okay=False), help="[default: in the cache]")
 def train(data: str, name: str | None, size: int | None, epochs: int, seed: int, out: str | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from .counts import COUNT
 
 
 @click.command(
@@ -79,7 +80,7 @@ def pull(reference: str, out: str | None) -> None:
 
 @click.command(epilog="Examples:\n\n  ganzoo search\n\n  ganzoo search mnist --json")
 @click.argument("text", required=False)
-@click.option("--limit", metavar="COUNT", type=click.IntRange(min=1), default=50, help="Models to list at most.")
+@click.option("--limit", metavar="COUNT", type=COUNT, default=50, help="Models to list at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def search(text: str | None, limit: int, as_json: bool) -> None:
     """List models on the Hugging Face Hub that were made with ganzoo, those whose name holds TEXT."""

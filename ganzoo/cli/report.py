@@ -41,8 +41,11 @@ def doctor(run: Path, as_json: bool) -> int:
     """
     from ..diagnosis import diagnose
     from ..health import open_findings
+    from ..history import told_damage
 
     history, findings = diagnose(run)
+    if history.damaged:
+        click.echo(f"note: {told_damage(run, history.damaged)}", err=True)
     listed = open_findings(findings)
     if as_json:
         rows = [{"images": one.images, **one.to_dict(), "over": over} for one, over in listed]

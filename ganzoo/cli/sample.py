@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError
+from ..errors import UsageError, first_line
+from .counts import COUNT
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_STILLS, _FILMS = (".png", ".jpg", ".jpeg"), (".gif", ".mp4")
 _PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
@@ -18,17 +26,22 @@ _PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
     "  ganzoo sample runs/cyclegan-seed0 --input photos --out translated"
 )
 @click.argument("model")
-@click.option("-n", "count", metavar="COUNT", type=click.IntRange(min=1), default=64, help="Samples to draw.")
+@click.option("-n", "count", metavar="COUNT", type=COUNT, default=64, help="Samples to draw, such as 16 or 20k.")
 @click.option("--seed", metavar="NUMBER", type=click.IntRange(min=0), default=0, help="Seed of the latents.")
 @click.option("--label", metavar="CLASS", help="A class number or name. [default: each in turn]")
-@click.option("--truncation", metavar="SHARE", type=float, help="1 leaves latents as they are, less is less varied.")
+@click.option(
+    "--truncation",
+    metavar="SHARE",
+    type=click.FloatRange(0, 1),
+    help="1 leaves latents as they are, less is less varied.",
+)
 @click.option("--interpolate", is_flag=True, help="Walk from latent to latent: a film for .gif and .mp4.")
 @click.option("--input", "given", metavar="FILE|DIR", help="Pictures to translate, for a model that translates.")
 @click.option("--to", metavar="FIELD", help="What to translate to, as a or b. [default: the first]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
     "--out", metavar="FILE|DIR", type=click.Path(), default="samples.png",
-    help="A .png, .gif or .mp4 file, a .npy file for the numbers, or a folder for one picture a sample.",
+    help="A .png, .jpg, .gif or .mp4 file, a .npy file for the numbers, or a folder for one picture a sample.",
 )  # fmt: skip
 def sample(
     model: str, count: int, out: str, interpolate: bool, device: str, given: str | None, to: str | None, **options: Any
@@ -40,33 +53,62 @@ def sample(
     from ..api import load
 
     path = Path(out)
-    if path.suffix not in ("", ".png", ".gif", ".mp4", ".npy"):
-        raise UsageError(f"--out {out}: cannot write '{path.suffix}' files: use .png, .gif, .mp4, .npy or a folder")
-    if path.suffix in (".gif", ".mp4") and not interpolate:
-        raise UsageError(f"--out {out} is a film: add --interpolate, or write a .png")
+    suffix = _suffix(out, interpolate)
     if given is not None:
-        if interpolate or path.suffix not in ("", ".png") or options["label"] or options["truncation"]:
-            raise UsageError("--input goes with --to, --device and an --out that is a .png or a folder, nothing else")
-        _translate(load(model, device=device), Path(given), to, path)
+        if interpolate or suffix not in ("", *_STILLS) or options["label"] or options["truncation"] is not None:
+            raise UsageError(
+                "--input goes with --to, --device and an --out that is a picture or a folder, nothing else"
+            )
+        _translate(load(model, device=device), Path(given), to, path, suffix)
         click.echo(str(path))
         return
     if to is not None:
         raise UsageError("--to says what to translate to: name the pictures with --input")
+    if suffix == "" and path.is_dir():
+        numbered = [one for one in path.glob("*.png") if one.stem.isdecimal()]
+        _refuse_existing(one for one in sorted(numbered) if one.name == _name(int(one.stem)) and int(one.stem) < count)
     loaded = load(model, device=device)
     if interpolate:
         if options.pop("truncation") is not None:
             raise UsageError("--truncation does not go with --interpolate")
-        corners = min(count, 8) if path.suffix in (".gif", ".mp4") else max(2, count // 8)
-        samples = loaded.interpolate(corners, 16 if path.suffix in (".gif", ".mp4") else 8, **options)
+        film = suffix in _FILMS
+        samples = loaded.interpolate(min(count, 8) if film else max(2, count // 8), 16 if film else 8, **options)
     else:
         samples = loaded.sample(count, **options)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(samples, loaded, path)
+    _write(samples, loaded, path, suffix)
     click.echo(str(path))
 
 
-def _translate(model: Any, given: Path, to: str | None, out: Path) -> None:
-    """Translate pictures into a folder, each under its own name, or into one .png beside their originals."""
+def _suffix(out: str, interpolate: bool) -> str:
+    """What kind of file --out is, or "" for a folder. Raises `UsageError`, before anything is drawn."""
+    path = Path(out)
+    suffix = "" if path.is_dir() or out.endswith(("/", os.sep)) else path.suffix.lower()
+    if suffix not in ("", ".npy", *_STILLS, *_FILMS):
+        kinds = ", ".join((*_STILLS, *_FILMS, ".npy"))
+        raise UsageError(f"--out {out}: cannot write '{path.suffix}' files: use {kinds} or a folder")
+    if suffix in _FILMS and not interpolate:
+        raise UsageError(f"--out {out} is a film: add --interpolate, or write a .png")
+    if suffix == ".mp4":
+        from ..pictures import video_library
+
+        video_library()
+    return suffix
+
+
+def _name(number: int) -> str:
+    return f"{number:05d}.png"
+
+
+def _refuse_existing(paths: Iterable[Path]) -> None:
+    """Raise `UsageError` if any of the files is there: in a folder, nobody has named the files to be written."""
+    there = next((path for path in paths if path.exists()), None)
+    if there is not None:
+        raise UsageError(f"--out {there.parent} holds {there.name}, which stays as it is: choose an --out without it")
+
+
+def _translate(model: Any, given: Path, to: str | None, out: Path, suffix: str) -> None:
+    """Translate pictures into a folder, each under its own name, or into one picture beside their originals."""
     from PIL import Image, UnidentifiedImageError
 
     from .. import pictures
@@ -75,6 +117,11 @@ def _translate(model: Any, given: Path, to: str | None, out: Path) -> None:
     files = sorted(one for one in given.rglob("*") if one.suffix.lower() in _PICTURES) if given.is_dir() else [given]
     if not files:
         raise UsageError(f"--input {given}: there are no pictures in this folder ({', '.join(_PICTURES)})")
+    if suffix and any(file.resolve() == out.resolve() for file in files):
+        raise UsageError(f"--out {out} is among the pictures to translate: choose another file")
+    folder = given if given.is_dir() else given.parent
+    targets = [] if suffix else _targets(files, folder, out)
+    _refuse_existing(targets)
     images: list[Image.Image] = []
     for file in files:
         try:
@@ -83,40 +130,54 @@ def _translate(model: Any, given: Path, to: str | None, out: Path) -> None:
         except FileNotFoundError as error:
             raise UsageError(f"--input {given}: there is no such file or folder") from error
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise UsageError(f"--input {file} cannot be read as a picture") from error
+            what = "is empty" if file.is_file() and file.stat().st_size == 0 else "cannot be read as a picture"
+            raise UsageError(f"--input {file} {what} ({first_line(error)})") from error
     source = pictures.from_images(images, direction.reads.sample())
     samples = model.translate(source, to)
     out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix:
+    if suffix:
         stages = [(source, direction.reads.sample()), (samples, direction.makes.sample())]
-        pictures.columns(stages).save(out)
+        _save(pictures.columns(stages), out)
         return
-    for file, image in zip(files, pictures.to_images(samples, direction.makes.sample()), strict=True):
-        path = out / file.relative_to(given if given.is_dir() else given.parent).with_suffix(".png")
+    for path, image in zip(targets, pictures.to_images(samples, direction.makes.sample()), strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path)
 
 
-def _write(samples: Any, model: Any, path: Path) -> None:
+def _targets(files: Sequence[Path], folder: Path, out: Path) -> list[Path]:
+    """Where each picture's translation goes: a.png for a.jpg, or a.jpg.png where there is a second a."""
+    stems = Counter(file.with_suffix("") for file in files)
+    paths = [out / file.relative_to(folder) for file in files]
+    return [
+        path.with_suffix(".png") if stems[file.with_suffix("")] == 1 else path.with_name(f"{path.name}.png")
+        for file, path in zip(files, paths, strict=True)
+    ]
+
+
+def _save(picture: Image, path: Path) -> None:
+    picture.save(path, quality=95)  # only .jpg knows it
+
+
+def _write(samples: Any, model: Any, path: Path, suffix: str) -> None:
     from .. import pictures
 
-    if path.suffix == ".npy":
+    if suffix == ".npy":
         import numpy as np
 
         np.save(path, samples.numpy())
     elif not model.target.is_image:
-        if path.suffix != ".png":
+        if suffix not in _STILLS:
             raise UsageError(f"--out {path}: samples of values are drawn as one .png, or written as .npy")
-        pictures.plot(samples, f"{len(samples):,} samples").save(path)
-    elif path.suffix == ".png":
-        pictures.grid(samples, model.target).save(path)
-    elif path.suffix:
-        columns = [pictures.grid(one[None], model.target) for one in samples]
-        pictures.film(columns, path, seconds=len(samples) / 16)
+        _save(pictures.plot(samples, f"{len(samples):,} samples"), path)
+    elif suffix in _STILLS:
+        _save(pictures.grid(samples, model.target), path)
+    elif suffix:
+        frames = [pictures.grid(one[None], model.target) for one in samples]
+        pictures.film(frames, path, seconds=len(samples) / 16)
     else:
         path.mkdir(exist_ok=True)
         for i, image in enumerate(pictures.to_images(samples, model.target)):
-            image.save(path / f"{i:05d}.png")
+            image.save(path / _name(i))
 
 
 COMMANDS = {"sample": sample}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Callable
 from typing import Any
 
 import click
+
+from .counts import COUNT
+from .launcher import explain
 
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--data", metavar="D", help="Data set: a name, folder:PATH, npz:PATH."),
@@ -18,7 +22,7 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--augment", metavar="A", multiple=True, help="An augmentation to add; may be repeated."),
     click.option("--set", "set_", metavar="PART.OPTION=VALUE", multiple=True, help="Any other option of the recipe."),
     click.option("--images", metavar="COUNT", help="Real images to show D, such as 200k or 25M."),
-    click.option("--batch", metavar="IMAGES", type=click.IntRange(min=1), help="Images an update."),
+    click.option("--batch", metavar="IMAGES", type=COUNT, help="Images an update."),
     click.option("--seed", metavar="NUMBER", type=click.IntRange(min=0), help="Seed of weights, latents and data."),
     click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps."),
     click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16"]), help="Of the networks."),
@@ -44,7 +48,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
     "  ganzoo train dcgan --data cifar10 --loss hinge --set optimizer.D.lr=1e-4 --images 2M"
 )
 @_combination
-@click.option("--restart", is_flag=True, help="Begin anew in a folder that holds a run.")
+@click.option("--restart", is_flag=True, help="Begin anew; the run that is in the folder is kept in its earlier-1.")
 @click.option("--dump", is_flag=True, help="Print the recipe as TOML and stop.")
 @click.option("--serve", is_flag=True, help="Show the report while training, on this machine only.")
 @click.option("--port", metavar="NUMBER", type=click.IntRange(0, 65535), default=0, help="Of --serve; 0 for any free.")
@@ -69,17 +73,17 @@ def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **opti
     if run.stopped and started_by_torchrun():
         # torchrun sends it to all as soon as one is gone, and each has an exit code of its own to end with
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if run.stopped == "health":
-        if leads():
-            click.echo(
-                f"stopped by a failure at {run.images:,} images: `ganzoo doctor {run.folder}` tells it", err=True
-            )
-        return 3
     if run.stopped:
+        told = f"stopped by {run.stopped} at {run.images:,} images; the same command resumes"
+        if run.stopped == "health":
+            told = f"stopped by a failure at {run.images:,} images: `ganzoo doctor {run.folder}` tells it"
         if leads():
-            click.echo(f"stopped by {run.stopped} at {run.images:,} images; the same command resumes", err=True)
-        return 128 + signal.Signals[run.stopped].value
+            click.echo(told, err=True)
+        explain(told)
+        return 3 if run.stopped == "health" else 128 + signal.Signals[run.stopped].value
     if leads():
+        name = shlex.quote(str(run.folder))
+        click.echo(f"finished: look at samples.png and evolution.gif; next: `ganzoo report {name}`", err=True)
         click.echo(str(run.folder))
     return 0
 

@@ -54,6 +54,8 @@ def members(path: Path, advance: Advance = lambda done: None) -> Iterator[Member
         if path.suffix.lower() == ".tar":
             yield from _in_tar(path, advance)
         else:
+            if path.stat().st_size == 0:
+                raise zipfile.BadZipFile("it is empty")
             yield from _in_zip(path)
             advance(path.stat().st_size)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, struct.error, OSError) as error:

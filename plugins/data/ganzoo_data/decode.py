@@ -24,6 +24,8 @@ _UPRIGHT = {
 }
 """How a picture of each EXIF orientation is turned upright."""
 _SIDEWAYS = range(5, 9)
+_BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
+"""The first bytes of PNG, JPEG, GIF, WebP, BMP and TIFF."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Header:
 
 
 def read_header(data: bytes) -> Header:
-    """Read size and mode without decoding. Raises whatever Pillow raises on damaged bytes."""
+    """Read size and mode without decoding. Raises `ValueError` or whatever Pillow raises on damaged bytes."""
     with _open(data) as picture:
         width, height = picture.size
         if picture.format != "TIFF" and _orientation(picture) in _SIDEWAYS:  # Pillow turns TIFF itself
@@ -64,7 +66,14 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _open(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data), formats=_formats())
+    if not data:
+        raise ValueError("it is empty: 0 bytes")
+    try:
+        return Image.open(io.BytesIO(data), formats=_formats())
+    except OSError as error:  # of which one that Pillow does not know is a kind
+        if data.startswith(_BEGINNINGS):
+            raise ValueError(f"it is cut short or damaged: its {len(data):,} bytes are no whole picture") from error
+        raise ValueError("it is no picture in a format that Pillow reads") from error
 
 
 @cache

@@ -77,6 +77,8 @@ class Folder(PictureFiles):
         resident_bytes: int = 2_000_000_000,
     ) -> None:
         view = View(size, crop, gray, flip, classes, limit)
+        if not path.strip():
+            raise ganzoo.DataError("data.path is empty: name a folder or .zip of pictures")
         source = open_source(Path(path).expanduser())
         names: Sequence[str] = source.pictures()
         if name_contains:

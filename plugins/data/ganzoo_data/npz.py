@@ -18,6 +18,7 @@ from torch import Tensor
 import ganzoo
 
 from .files import last_line, shown
+from .sources import refuse_damaged_zip
 from .view import View
 
 _SAMPLES = {"train": ("images", "x", "x_train", "data", "arr_0"), "test": ("x_test",)}
@@ -93,6 +94,8 @@ class Npz(ganzoo.Dataset):
     def _headers(self) -> dict[str, _Array]:
         if not self.path.is_file():
             raise ganzoo.DataError(f"there is no file {self.path}: give an .npz file")
+        if not zipfile.is_zipfile(self.path):
+            refuse_damaged_zip(self.path)
         with self._damage(), zipfile.ZipFile(self.path) as file:
             names = [name for name in file.namelist() if name.endswith(".npy")]
             return {name.removesuffix(".npy"): _header(file, name) for name in names}

@@ -222,8 +222,19 @@ def open_source(path: Path) -> Source:
     if path.suffix.lower() == ".tar":
         raise ganzoo.DataError(f"{path} is a .tar: write --data shards:{path}")
     if not zipfile.is_zipfile(path):
+        refuse_damaged_zip(path)
         raise ganzoo.DataError(f"{shown(path)} is neither a folder nor a .zip of pictures")
     return Archives(path, [path])
+
+
+def refuse_damaged_zip(path: Path) -> None:
+    """Raise `DataError` for a file that is empty, or begins as a .zip does and has no end."""
+    with open(path, "rb") as file:
+        beginning = file.read(4)
+    if not beginning:
+        raise ganzoo.DataError(f"{shown(path)} is empty: get it again")
+    if beginning == b"PK\x03\x04":
+        raise ganzoo.DataError(f"{shown(path)} is a .zip that is cut short: get it again")
 
 
 def pictures_among(names: Iterable[str]) -> list[str]:

@@ -168,7 +168,7 @@ def test_strict_refuses_a_broken_picture(tmp_path):
 
 def test_nothing_but_broken_pictures_is_refused(tmp_path):
     (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(ganzoo.DataError, match=r"can be read, not even a\.png: cannot identify"):
+    with pytest.raises(ganzoo.DataError, match=r"can be read, not even a\.png: it is no picture in a format"):
         _ = Folder(str(tmp_path)).spec
     with pytest.raises(ganzoo.DataError, match=r"none of 1 pictures in .* can be read"):
         Folder(str(tmp_path), size=8, gray=True).load()

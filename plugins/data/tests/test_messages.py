@@ -143,3 +143,42 @@ def test_files_and_columns_of_the_hub_are_listed_in_one_plain_line(tmp_path):
     with pytest.raises(ganzoo.DataError) as found:
         columns_of(damaged, None, None)
     assert is_plain(str(found.value))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "it is empty: 0 bytes"),
+        (picture()[:20], "it is cut short or damaged: its 20 bytes are no whole picture"),
+        (picture(side=300)[:-60], "truncated"),
+        (b"a page that says 404", "it is no picture in a format that Pillow reads"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_a_picture_that_is_empty_or_cut_short_is_named_as_that(data, words, kind, tmp_path):
+    files = {f"{number}.png": picture(side=300) for number in range(40)} | {"1.png": data}
+    dataset = opened(kind, tmp_path, files, strict=True)
+    with pytest.raises(ganzoo.DataError) as raised:
+        dataset.load()
+    assert f"1.png in {tmp_path}" in str(raised.value) and words in str(raised.value)
+
+
+@pytest.mark.parametrize(("suffix", "cls"), [("zip", Folder), ("npz", Npz)])
+@pytest.mark.parametrize(
+    ("keep", "words"), [(0, "is empty: get it again"), (-30, "is a .zip that is cut short: get it again")]
+)
+def test_an_archive_that_is_empty_or_cut_short_is_named_as_that(suffix, cls, keep, words, tmp_path):
+    path = tmp_path / f"pictures.{suffix}"
+    if suffix == "zip":
+        write("zip", path, {"0.png": picture(), "1.png": picture()})
+    else:
+        np.savez(path, images=np.zeros((4, 8, 8), np.uint8))
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ganzoo.DataError, match=f"pictures.{suffix} {words}"):
+        cls(str(path))
+
+
+def test_an_empty_shard_is_named_as_that(tmp_path):
+    (tmp_path / "a.zip").touch()
+    with pytest.raises(ganzoo.DataError, match=r"a\.zip is damaged \(it is empty\)"):
+        Shards(str(tmp_path / "a.zip"))

@@ -167,7 +167,7 @@ def test_a_damaged_member_is_named_with_its_shard(shards, resident_bytes):
     with pytest.raises(ganzoo.DataError) as caught:
         make_feed(dataset.load(), dataset.spec, 12, 0, CPU, workers=1, resident_share=0).next()
     message = str(caught.value)
-    assert message.startswith(f"00009.png in {shards}/set-002.tar is broken: cannot identify image file")
+    assert message.startswith(f"00009.png in {shards}/set-002.tar is broken: it is ")
     assert message.endswith("get it again, or skip such pictures with --set data.strict=false") and "\n" not in message
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate
 
@@ -85,7 +85,11 @@ class Classifier(ganzoo.FeatureExtractor):
                  "pictures": len(lesson.image), "epochs": epochs, "seed": seed,
                  "accuracy": round(accuracy, 4)}  # fmt: skip
         metadata = {"format": _FORMAT, "facts": json.dumps(facts)}
-        save_file({key: tensor.contiguous() for key, tensor in network.state_dict().items()}, path, metadata)
+        tensors = {key: tensor.contiguous() for key, tensor in network.state_dict().items()}
+        # safetensors' own writing makes files that only their owner can read
+        beside = Path(f"{path}.partial")
+        beside.write_bytes(save(tensors, metadata))
+        beside.replace(path)
         return accuracy
 
 
