@@ -9,8 +9,9 @@ import jinja2
 from .card import CARD
 from .config import CONFIG, Config, read_config
 from .errors import UsageError
-from .hub import fetch, local_folder, look_up
+from .hub import fetch, hub_reference, local_folder
 from .hubclient import Reference, connect, is_reference, parse_reference
+from .hubsnapshot import look_up
 from .publish import Content, Publication, PushOptions, commit, prepare
 from .weights import WEIGHTS
 
@@ -31,7 +32,7 @@ def push_space(model: str, repo_id: str | None, options: PushOptions, token: str
     if folder is None and not is_reference(model):
         raise UsageError(f"there is no model '{model}': give a run folder, a model folder or user/name on the Hub")
     if folder is None:
-        pinned = look_up(api, parse_reference(model)).reference
+        pinned = look_up(api, hub_reference(model)).reference
         contents = pages(read_config(fetch(pinned, token)), pinned)
         repo_id = repo_id or pinned.repo_id
     else:

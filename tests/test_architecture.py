@@ -25,7 +25,7 @@ LAYERS = [
     {"turn"},
     {"build", "normalisation", "optim", "device", "linear", "memory", "checkpoint", "sampling", "pictures", "config"},
     {"data", "order", "residence", "workers"},
-    {"weights", "hubclient", "blueprint", "features", "values", "comparison"},
+    {"weights", "hubguard", "hubclient", "hubsnapshot", "blueprint", "features", "values", "comparison"},
     {"distances"},
     {"check", "diagnosis"},
     {"plan"},

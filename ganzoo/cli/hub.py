@@ -53,15 +53,16 @@ def push(model: str, repository: str | None, space: bool, **options: Any) -> Non
 @contextmanager
 def _folder_of(model: str) -> Iterator[Path]:
     """MODEL's folder; one on the Hub is brought here whole, with its card and pictures, to be copied."""
-    from ..hub import local_folder, model_folder
-    from ..hubclient import is_reference, parse_reference
+    from ..hub import hub_reference, local_folder, model_folder
+    from ..hubclient import is_reference
     from ..pull import pull
 
     if local_folder(model) is not None or not is_reference(model):
         yield model_folder(model)
         return
+    reference = hub_reference(model)
     with TemporaryDirectory(prefix="ganzoo-") as beside:
-        yield pull(parse_reference(model), Path(beside) / "model")
+        yield pull(reference, Path(beside) / "model")
 
 
 @click.command(

@@ -8,8 +8,9 @@ from typing import Any
 
 from ..config import CONFIG, read_config
 from ..errors import ModelError, printable
-from ..hub import download, local_folder, look_up, refuse_stray_paths
-from ..hubclient import connect, is_reference, parse_reference
+from ..hub import download, hub_reference, local_folder, refuse_large_config
+from ..hubclient import connect, is_reference
+from ..hubsnapshot import look_up, refuse_stray_paths
 from ..weights import WEIGHTS, read_header, refuse_other_weights
 
 
@@ -26,12 +27,13 @@ def facts(model: str) -> dict[str, Any]:
         size = (folder / WEIGHTS).stat().st_size
         count = sum(math.prod(tensor.shape) for tensor in header.values())
         return {"model": model, "values": count, "bytes": size, **asdict(read_config(folder))}
-    api = connect()
-    snapshot = look_up(api, parse_reference(model))
+    reference, api = hub_reference(model), connect()
+    snapshot = look_up(api, reference)
     refuse_stray_paths(snapshot)
     refuse_other_weights(model, snapshot.files)
     if CONFIG not in snapshot.files:
         raise ModelError(f"{model} is no model of ganzoo: it has no {CONFIG}")
+    refuse_large_config(snapshot)
     config = read_config(download(api, snapshot, [CONFIG]))
     size = snapshot.files[WEIGHTS].size
     return {"model": str(snapshot.reference), "values": None, "bytes": size, **asdict(config)}
