@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from . import checkpoint
-from .card import CARD, render, shared_recipe
+from .card import read_card, render, shared
 from .config import CONFIG, EVALUATION
 from .errors import HubError, ModelError, UsageError
 from .files import write_atomically
+from .frontmatter import CARD
 from .hub import download
 from .hubclient import Missing, Reference, ask, connect, parse_reference
 from .hubguard import METADATA, PATIENCE, SLOWEST, Allowance
@@ -70,15 +71,15 @@ def push(folder: Path, repo_id: str, options: PushOptions | None = None, token: 
     api, reference = connect(token), parse_reference(repo_id, options.revision)
     if reference.is_pinned or "@" in repo_id:
         raise UsageError(f"cannot push to {reference}: name the branch as revision, a commit cannot be changed")
-    config = load_model(folder, torch.device("cpu")).config
+    config = shared(load_model(folder, torch.device("cpu")).config)
     contents: dict[str, Content] = {WEIGHTS: folder / WEIGHTS}
     contents |= {name: folder / name for name in (SAMPLES, EVALUATION) if (folder / name).exists()}
     contents |= _extras(folder, options)
-    contents[CONFIG] = replace(config, recipe=shared_recipe(config)).to_json()
+    contents[CONFIG] = config.to_json()
     head = prepare(api, reference, options.private)
-    earlier = [path.read_text(encoding="utf-8") for path in [folder / CARD] if path.exists()]
+    earlier = [read_card(path) for path in [folder / CARD] if path.exists()]
     if CARD in head.files:
-        earlier.append((download(api, head, [CARD]) / CARD).read_text(encoding="utf-8"))
+        earlier.append(read_card(download(api, head, [CARD]) / CARD))
     card = render(config, repo_id, SAMPLES in contents, earlier).encode()
     published = commit(api, replace(reference, revision=options.revision), head, {**contents, CARD: card}, options)
     if not (folder / CARD).is_symlink():  # a link leads into the Hub's cache, which is not to be written

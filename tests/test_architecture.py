@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "ganzoo"
 
 LAYERS = [
-    {"errors", "specs", "files", "strictjson", "sections", "history", "symptoms"},
+    {"errors", "specs", "files", "strictjson", "sections", "markdown", "history", "symptoms"},
     {"hookspecs", "interfaces", "health"},
     {"admission", "source", "registry"},
     {"recipe"},
@@ -25,7 +25,7 @@ LAYERS = [
     {"turn"},
     {"build", "normalisation", "optim", "device", "linear", "memory", "checkpoint", "sampling", "pictures", "config"},
     {"data", "order", "residence", "workers"},
-    {"weights", "hubguard", "hubclient", "hubsnapshot", "blueprint", "features", "values", "comparison"},
+    {"weights", "hubguard", "hubclient", "hubsnapshot", "frontmatter", "blueprint", "features", "values", "comparison"},
     {"distances"},
     {"check", "diagnosis"},
     {"plan"},

@@ -64,7 +64,7 @@ def test_the_facts_of_the_training_are_told(folder):
     write_card(folder)
     card = (folder / "README.md").read_text()
     facts = ["| images | 64 |", "| seed | 0 |", "seconds", "device", "Weights: mit", "Data: CC-BY-4.0", "samples.png"]
-    for fact in [*facts, "Credit: Ada *Lovelace*", "pip install ganzoo", "## Limits", "widths = [16, 16]"]:
+    for fact in [*facts, r"Credit: Ada \*Lovelace\*", "pip install ganzoo", "## Limits", "widths = [16, 16]"]:
         assert fact in card, fact
     assert _metadata(card)["license"] == "mit"
 

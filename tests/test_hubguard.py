@@ -206,13 +206,13 @@ def test_an_endless_body_is_given_up(serve, untouched, monkeypatch, tmp_path, wh
     serve(answer)
     _refused("the answer has more than the")
     assert sent < 2**24
-    assert not [path for path in (tmp_path / "cache").rglob("*.incomplete")]
+    assert not list((tmp_path / "cache").rglob("*.incomplete"))
 
 
 def test_a_body_longer_than_stated_is_no_file(serve, untouched, tmp_path):
     serve(_file_server(b"{}", {}, body=b"{}" + b" " * 5000))
     _refused("config.json")
-    assert not [path for path in (tmp_path / "cache").rglob("config.json")]
+    assert not list((tmp_path / "cache").rglob("config.json"))
 
 
 @pytest.mark.parametrize("where", ["status", "header", "informational", "metadata", "silence", "file"])
@@ -237,7 +237,7 @@ def test_a_byte_a_second_is_given_up_in_time(serve, untouched, hasty, tmp_path, 
     began = time.monotonic()
     error = _refused("does not answer" if where == "silence" else "is too slow, it took longer than")
     assert time.monotonic() - began < 5 and isinstance(error, Unreachable)
-    assert not [path for path in (tmp_path / "cache").rglob("*.incomplete")]
+    assert not list((tmp_path / "cache").rglob("*.incomplete"))
 
 
 @pytest.mark.parametrize("pause", ["3600", str(10**30)])
@@ -263,12 +263,12 @@ def test_files_that_cut_off_again_and_again_end(serve, untouched, hasty, monkeyp
 
 
 def test_what_cannot_fit_is_not_begun(serve, untouched):
-    server = serve(lambda method, path: info(siblings=[file("config.json", 2), file("model.safetensors", 10**30)]))
+    serve(lambda method, path: info(siblings=[file("config.json", 2), file("model.safetensors", 10**30)]))
     api = connect()
     snapshot = look_up(api, Reference("alice/model"))
     _refused("are free in", call=lambda: download(api, snapshot, ["model.safetensors"]))
+    server = serve(lambda method, path: info(siblings=[file("config.json", 2_000_000), *_WEIGHTS]))
     with pytest.raises(ModelError, match=r"config\.json has 2,000,000 bytes: more than"):
-        server = serve(lambda method, path: info(siblings=[file("config.json", 2_000_000), *_WEIGHTS]))
         ganzoo.load("alice/model")
     assert len(server.log) == 1
 
@@ -329,7 +329,7 @@ def test_an_interrupted_call_stops_reading(serve, untouched, monkeypatch, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         ganzoo.load("alice/model")
     assert "GET /alice/model" in " ".join(holder[0].log)
-    assert not [path for path in (tmp_path / "cache").rglob("*.incomplete")]
+    assert not list((tmp_path / "cache").rglob("*.incomplete"))
 
 
 def test_two_pulls_at_once_leave_one_whole_model(hub, run_of, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError
+from ..errors import UsageError, printable
 
 
 @click.command(
@@ -107,8 +107,9 @@ def card(model: str, **licence: str | None) -> None:
     """Write the card of MODEL, a run or model folder, and print its path. What you edited in it stays as it is."""
     from dataclasses import replace
 
-    from ..card import CARD, write_card
+    from ..card import write_card
     from ..config import LicenceConfig, read_config, write_config
+    from ..frontmatter import CARD, unknown_licence
     from ..hub import local_folder
 
     folder = local_folder(model)
@@ -116,6 +117,11 @@ def card(model: str, **licence: str | None) -> None:
         raise UsageError(f"there is no model folder {model}: a card is written into a folder")
     config = read_config(folder)
     stated = {key: text for key, text in licence.items() if text}
+    unprintable = [text for text in stated.values() if not text.isprintable() or len(text) > 1000]
+    if unprintable:
+        raise UsageError(f"'{printable(unprintable[0])}' is no licence or credit: write one line of text")
+    if "weights" in stated and (unknown := unknown_licence(stated["weights"])):
+        click.echo(unknown, err=True)
     if stated:
         write_config(folder, replace(config, licence=LicenceConfig(**{**asdict(config.licence), **stated})))
     write_card(folder, model)
