@@ -61,7 +61,8 @@ def render(config: Config, model: str, samples: bool, earlier: Sequence[str] = (
     for before, _ in reversed(split):
         metadata |= before
     metadata = frontmatter.metadata_of(config, model.rpartition("/")[2], metadata)
-    body = _body(config, model, samples, metadata["license"])
+    stated = metadata["license"]
+    body = _body(config, model, samples, stated if isinstance(stated, str) else ", ".join(stated))
     return f"{frontmatter.written(metadata)}\n{sections.merge(body, [text for _, text in split])}"
 
 

@@ -95,10 +95,11 @@ def conditional(config: Config) -> bool:
     return config.classes > 0 and config.options.get("conditional") is True
 
 
-def _licence_fields(config: Config, before: dict[str, Any]) -> dict[str, str]:
-    """That of the config, else what a user wrote into the card."""
+def _licence_fields(config: Config, before: dict[str, Any]) -> dict[str, Any]:
+    """That of the config, else what a user wrote into the card: one licence, or a list of several."""
     earlier = before.get("license")
-    if config.licence.weights or not isinstance(earlier, str):
+    several = isinstance(earlier, list) and all(isinstance(one, str) for one in earlier)
+    if config.licence.weights or not (several or isinstance(earlier, str)):
         return licence_fields(config.licence.weights)
     return {"license": earlier}
 

@@ -6,6 +6,7 @@ states, and what was verified is noted beside it in the cache, so that a load wi
 
 from __future__ import annotations
 
+import difflib
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import CONFIG, MAX_BYTES, read_config
-from .errors import HubError, ModelError, did_you_mean, printable
+from .errors import HubError, ModelError, printable
 from .files import file_hash, write_atomically
 from .hubclient import Reference, Unreachable, ask, connect, is_reference, parse_reference
 from .hubguard import Allowance
@@ -48,12 +49,16 @@ def hub_reference(model: str, revision: str | None = None) -> Reference:
 
     Raises `UsageError`, or `ModelError` for what looks like a mistyped folder: one beside models that are here.
     """
-    if not is_reference(model):
-        raise ModelError(f"there is no model '{model}': give a run folder, a model folder or user/name on the Hub")
     folder = Path(model)
-    beside = sorted(one for one in folder.parent.glob("*/") if local_folder(one)) if "@" not in model else []
-    if beside and not revision:
-        hint = did_you_mean(model, map(str, beside)) or f"; {folder.parent} has {', '.join(map(str, beside[:5]))}"
+    beside = {one.name: str(one) for one in sorted(folder.parent.glob("*/")) if local_folder(one)}
+    near = difflib.get_close_matches(folder.name, beside, n=1)
+    hint = f" (did you mean '{beside[near[0]]}'?)" if near else ""
+    if not is_reference(model):
+        raise ModelError(
+            f"there is no model '{model}'{hint}: give a run folder, a model folder or user/name on the Hub"
+        )
+    if beside and "@" not in model and not revision:
+        hint = hint or f"; {folder.parent} has {', '.join(list(beside.values())[:5])}"
         raise ModelError(f"there is no folder {model}{hint}; for a model of that name on the Hub write {model}@main")
     return parse_reference(model, revision)
 

@@ -17,12 +17,14 @@ _LONGEST = 300
 def escaped(value: Any) -> str:
     """One line that Markdown shows as it is, also in a table; what a page would make a link of is shown as code."""
     text = printable(str(value), _LONGEST)
-    return code(text) if _LINKED.search(text) else text.translate(_MEANINGFUL)
+    if _LINKED.search(text):
+        return code(text).replace("|", "\\|")
+    return text.translate(_MEANINGFUL)
 
 
 def code(text: str) -> str:
-    """Text as code within a line, also in a table."""
-    text = printable(text, _LONGEST).replace("|", "\\|")
+    """Text as code within a line."""
+    text = printable(text, _LONGEST)
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence, pad = "`" * (longest + 1), " " if longest else ""
     return f"{fence}{pad}{text}{pad}{fence}"
