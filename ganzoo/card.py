@@ -19,7 +19,7 @@ from .errors import GanzooError, ModelError
 from .files import write_atomically
 from .frontmatter import CARD, conditional
 from .markdown import code, escaped, python_string, shell_word
-from .registry import Plugin, registry
+from .registry import Plugin, is_same_distribution, registry
 
 _MAX_BYTES = 2**20
 
@@ -66,27 +66,13 @@ def render(config: Config, model: str, samples: bool, earlier: Sequence[str] = (
     return f"{frontmatter.written(metadata)}\n{sections.merge(body, [text for _, text in split])}"
 
 
-def provider(config: Config) -> Plugin | None:
-    """The plugin that provides the generator here, whatever package the model's author claims it comes with."""
-    try:
-        plugin = registry().find("generator", config.generator).plugin
-    except GanzooError:
-        return None
-    return plugin if plugin.distribution != "?" else None
-
-
 def shared(config: Config) -> Config:
     """The config as it is published: without paths of this machine, and with the plugin that really is needed."""
-    plugin = provider(config)
-    if plugin is None or _same(plugin.distribution, config.plugin.distribution):
+    plugin = registry().provider("generator", config.generator)
+    if plugin is None or is_same_distribution(plugin.distribution, config.plugin.distribution):
         return replace(config, recipe=shared_recipe(config))
     true = PluginConfig(plugin.name, plugin.distribution, plugin.version)
     return replace(config, recipe=shared_recipe(config), plugin=true)
-
-
-def _same(one: str, other: str) -> bool:
-    """True for two spellings of one distribution's name."""
-    return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
 
 
 def _body(config: Config, model: str, samples: bool, license: str) -> str:
@@ -94,7 +80,7 @@ def _body(config: Config, model: str, samples: bool, license: str) -> str:
     loader = jinja2.PackageLoader("ganzoo")
     environment = jinja2.Environment(loader=loader, autoescape=False, undefined=jinja2.StrictUndefined)
     environment.filters |= {"escaped": escaped, "code": code, "topython": python_string}
-    recipe, plugin = shared_recipe(config), provider(config)
+    recipe, plugin = shared_recipe(config), registry().provider("generator", config.generator)
     return environment.get_template("card.md.jinja").render(
         title=model.rpartition("/")[2],
         model=model,
@@ -177,7 +163,7 @@ def _facts(config: Config, plugin: Plugin | None) -> list[tuple[str, Any]]:
         (name, f"{fact:,}" if type(fact) is int and name != "seed" else fact) for name, fact in config.training.items()
     ]
     stated = config.plugin
-    known = plugin is not None and _same(plugin.distribution, stated.distribution)
+    known = plugin is not None and is_same_distribution(plugin.distribution, stated.distribution)
     origin = f"{stated.distribution} {stated.version}, plugin {stated.name}"
     facts.append(("generator from", origin if known else f"its author claims: {origin}"))
     return [(name, fact) for name, fact in facts if fact is not None]

@@ -131,7 +131,7 @@ def _downloaded(api: HfApi, reference: Reference, name: str, size: int) -> Path:
 
     cache = Path(constants.HF_HUB_CACHE)
     free = shutil.disk_usage(next(one for one in (cache, *cache.absolute().parents) if one.exists())).free
-    if size > free:
+    if size > free > 0 and not _lies_in_cache(reference, name):
         raise HubError(f"{reference}: {printable(name)} has {size:,} bytes, and {free:,} are free in {cache}")
 
     def found() -> str:
@@ -142,19 +142,23 @@ def _downloaded(api: HfApi, reference: Reference, name: str, size: int) -> Path:
     return Path(ask(api, reference, f"cannot be downloaded ({printable(name)})", found, allowance))
 
 
+def _lies_in_cache(reference: Reference, name: str) -> str | None:
+    """Where the client has a file of a reference in the cache, if it has it."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(reference.repo_id, name, revision=reference.revision, repo_type=reference.kind)
+    return found if isinstance(found, str) else None
+
+
 def cached(reference: Reference, names: Iterable[str]) -> Path | None:
     """The cache's folder of a reference if it holds these files and they still are what was verified, else None.
 
     Asks nobody. Raises `HubError` if a file was changed since.
     """
-    from huggingface_hub import try_to_load_from_cache
-
     folder = None
     for name in names:
-        if leaves_folder(name):
-            return None
-        found = try_to_load_from_cache(reference.repo_id, name, revision=reference.revision, repo_type=reference.kind)
-        if not isinstance(found, str):
+        found = None if leaves_folder(name) else _lies_in_cache(reference, name)
+        if found is None:
             return None
         path = Path(found)
         folder = path.parents[name.count("/")]

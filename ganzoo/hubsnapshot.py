@@ -69,7 +69,7 @@ def look_up(api: HfApi, reference: Reference) -> Snapshot:
         replace(reference, revision=commit),
         files,
         bool(found.private),
-        licence if isinstance(licence, str) else None,
+        printable(licence) if isinstance(licence, str) else None,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +14,7 @@ import torch
 from . import checkpoint
 from .card import read_card, render, shared
 from .config import CONFIG, EVALUATION
-from .errors import HubError, ModelError, UsageError
+from .errors import HubError, ModelError, UsageError, printable
 from .files import write_atomically
 from .frontmatter import CARD
 from .hub import download
@@ -25,6 +27,7 @@ from .weights import WEIGHTS
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+log = logging.getLogger("ganzoo")
 DISCRIMINATOR = "discriminator.safetensors"
 Content = Path | bytes
 
@@ -163,7 +166,11 @@ def _create(api: HfApi, reference: Reference, contents: Mapping[str, Content], m
         ).oid
 
     allowance = Allowance(METADATA, PATIENCE + size / SLOWEST)
-    return checked_commit(ask(api, reference, "cannot be pushed", commit, allowance), reference)
+    with warnings.catch_warnings(record=True) as told:  # the client hands on what the server says of the card
+        oid = ask(api, reference, "cannot be pushed", commit, allowance)
+    for one in told:
+        log.warning("%s", printable(" ".join(str(one.message).split()), 300))
+    return checked_commit(oid, reference)
 
 
 def _refuse_taken_tag(api: HfApi, reference: Reference, tag: str | None, oid: str | None) -> None:

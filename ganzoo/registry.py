@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -143,6 +144,11 @@ class Registry:
             return found[0]
         raise UnknownName(f"no {kind} '{name}'{self._advice(kind, name)}")
 
+    def provider(self, kind: str, name: str) -> Plugin | None:
+        """The plugin that provides a part here, whatever a stranger's file claims; None if none, or if two do."""
+        found = self._components.get((kind, name), [])
+        return found[0].plugin if len(found) == 1 and found[0].plugin.distribution != "?" else None
+
     def _advice(self, kind: str, name: str) -> str:
         distribution = KNOWN_DISTRIBUTIONS.get((kind, name))
         if distribution:
@@ -185,6 +191,11 @@ def _origin(point: EntryPoint) -> tuple[str, str]:
         return (point.dist.name or "?", point.dist.version or "?") if point.dist else ("?", "?")
     except Exception:  # metadata that were damaged
         return "?", "?"
+
+
+def is_same_distribution(one: str, other: str) -> bool:
+    """True for two spellings of one distribution's name: case, and which of "-", "_" and "." it has."""
+    return len({re.sub(r"[-_.]+", "-", name).lower() for name in (one, other)}) == 1
 
 
 def _owner(one: Registered) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from .card import provider, shared
+from .card import shared
 from .config import CONFIG, Config, read_config
 from .errors import ModelError, UsageError
 from .frontmatter import CARD, licence_fields, written
@@ -14,6 +14,7 @@ from .hub import fetch, hub_reference, local_folder
 from .hubclient import Reference, connect, is_reference, parse_reference
 from .hubsnapshot import look_up
 from .publish import Content, Publication, PushOptions, commit, prepare
+from .registry import registry
 from .weights import WEIGHTS
 
 GRADIO = "6.31.0"
@@ -57,7 +58,7 @@ def pages(config: Config, published: Reference | None) -> dict[str, Content]:
 
     if config.source is not None:
         raise UsageError("this model translates pictures: Spaces are written for models with latents only")
-    plugin = provider(config)
+    plugin = registry().provider("generator", config.generator)
     if plugin is None:
         raise ModelError(
             f"no installed plugin has the generator '{config.generator}', so it is not known what the Space needs; the "

@@ -14,6 +14,7 @@ import yaml
 import ganzoo
 from ganzoo import sections
 from ganzoo.card import render, write_card
+from ganzoo.cli import modelpage
 from ganzoo.command import command_for
 from ganzoo.config import LicenceConfig, Metric, read_config, record_metrics, write_config
 from ganzoo.errors import ModelError, RecipeError
@@ -129,6 +130,10 @@ def test_only_the_package_that_provides_the_generator_is_installed(folder):
     card = render(replace(claimed, generator="unheard-of"), "m", samples=False)
     assert re.findall("pip install .*", card) == ["pip install ganzoo"]
     assert "the model's author *claims* that the package `evil-package`" in card
+    for generator, here in (("mlp", "here ganzoo provides it"), ("unheard-of", "no plugin that is installed here")):
+        write_config(folder, replace(claimed, generator=generator))
+        shown = modelpage.page(modelpage.facts(str(folder)))
+        assert f"needs: its author claims evil-package {config.plugin.version} (plugin mlp); {here}" in shown
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from hub.hostile import COMMIT, OTHER, Hostile, file, info, reply
 
 import ganzoo
 from ganzoo import hubclient, hubguard
+from ganzoo.config import LicenceConfig
 from ganzoo.errors import HubError, ModelError
 from ganzoo.hub import download
 from ganzoo.hubclient import Reference, Unreachable, connect
@@ -238,6 +239,50 @@ def test_a_byte_a_second_is_given_up_in_time(serve, untouched, hasty, tmp_path, 
     error = _refused("does not answer" if where == "silence" else "is too slow, it took longer than")
     assert time.monotonic() - began < 5 and isinstance(error, Unreachable)
     assert not list((tmp_path / "cache").rglob("*.incomplete"))
+
+
+def test_a_xet_server_that_never_answers_is_given_up(serve, untouched, hasty, client, monkeypatch):
+    pytest.importorskip("hf_xet")
+    monkeypatch.setattr(client, "HF_HUB_DISABLE_XET", False)
+    holder: list[Hostile] = []
+
+    def answer(method, path):
+        if "/api/models/alice/model/revision" in path or path.startswith("/api/models/alice/model?"):
+            return info(siblings=[file("config.json", 2000), *_WEIGHTS])
+        if method == "HEAD":
+            told = {"X_Xet_Hash": "f" * 64, "X_Xet_Refresh_Route": f"{holder[0].url}/refresh", "X_Linked_Size": "2000"}
+            return reply(X_Repo_Commit=COMMIT, ETag='"x"', Content_Length="0", **told)
+        return holder[0].drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n{")
+
+    holder.append(serve(answer))
+    began = time.monotonic()
+    _refused("is too slow")
+    assert time.monotonic() - began < 5 and "/refresh" in " ".join(holder[0].log)
+
+
+def test_a_licence_of_several_lines_ends_no_training(serve):
+    serve(lambda method, path: info(cardData={"license": "mit\n\x1b[2J\u202e" + "x" * 500}))
+    licence = ganzoo.HubRepository("alice/model").licence
+    assert LicenceConfig(data=licence).data.startswith("mit\\n\\x1b[2J\\u202ex") and len(licence) < 200
+
+
+@pytest.mark.parametrize("oid", ["../../x", "main", None, 7])
+def test_what_the_server_says_of_a_push_is_looked_at(serve, run_of, caplog, recwarn, oid):
+    def answer(method, path):
+        if "/validate-yaml" in path:
+            return reply(json.dumps({"warnings": [{"message": "\x1b[2J\nbad"}], "errors": []}).encode())
+        if "/preupload/" in path:
+            names = ["config.json", "model.safetensors", "samples.png", "README.md"]
+            files = [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in names]
+            return reply(json.dumps({"files": files}).encode())
+        if "/commit/" in path:
+            return reply(json.dumps({"commitOid": oid, "commitUrl": "http://127.0.0.1/alice/model/commit/x"}).encode())
+        return info()
+
+    serve(answer)
+    _refused("names the commit", call=lambda: ganzoo.load(run_of()).push("alice/model"))
+    assert "\x1b" not in caplog.text and "\\x1b[2J bad" in caplog.text.replace("\\n", " ")
+    assert not [one for one in recwarn if "\x1b" in str(one.message)]
 
 
 @pytest.mark.parametrize("pause", ["3600", str(10**30)])
