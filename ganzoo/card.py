@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import tomli_w
-import yaml  # type: ignore[import-untyped]
 
-from . import sections
+from . import frontmatter, sections
 from .command import command_for
-from .config import Config, LicenceConfig, Metric, read_config
+from .config import Config, Metric, PluginConfig, read_config
 from .errors import GanzooError, ModelError
 from .files import write_atomically
-from .registry import registry
+from .frontmatter import CARD, conditional
+from .markdown import code, escaped, python_string, shell_word
+from .registry import Plugin, is_same_distribution, registry
 
-CARD = "README.md"
-_FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-_OURS = ("library_name", "pipeline_tag", "base_recipe", "model-index")
-_MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|"})
+_MAX_BYTES = 2**20
 
 
 def write_card(folder: Path, model: str | None = None) -> None:
@@ -32,9 +30,23 @@ def write_card(folder: Path, model: str | None = None) -> None:
     model: what a reader passes to `ganzoo.load`, by default the folder. Raises `ModelError`.
     """
     path = folder / CARD
-    earlier = [path.read_text(encoding="utf-8")] if path.exists() else []
+    earlier = [read_card(path)] if path.exists() else []
     card = render(read_config(folder), model or str(folder), (folder / "samples.png").exists(), earlier)
     write_atomically(path, card.encode())
+
+
+def read_card(path: Path) -> str:
+    """The text of a card. Raises `ModelError` for one that is no text, or too long to be a card."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise ModelError(f"{path} has more than {_MAX_BYTES:,} bytes: no card is that long")
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path} is no UTF-8: byte {error.start} is none") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def render(config: Config, model: str, samples: bool, earlier: Sequence[str] = ()) -> str:
@@ -44,109 +56,51 @@ def render(config: Config, model: str, samples: bool, earlier: Sequence[str] = (
     earlier: cards whose edits are kept, the one that weighs most first.
     Raises `ModelError` if the metadata of one are no valid YAML.
     """
-    split = [_split(document) for document in earlier]
+    split = [frontmatter.split(document) for document in earlier]
     metadata: dict[str, Any] = {}
     for before, _ in reversed(split):
         metadata |= before
-    metadata = _metadata(config, model.rpartition("/")[2], metadata)
-    body = _body(config, model, samples, metadata["license"])
-    front = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=120)
-    return f"---\n{front}---\n\n{sections.merge(body, [text for _, text in split])}"
+    metadata = frontmatter.metadata_of(config, model.rpartition("/")[2], metadata)
+    stated = metadata["license"]
+    body = _body(config, model, samples, stated if isinstance(stated, str) else ", ".join(stated))
+    return f"{frontmatter.written(metadata)}\n{sections.merge(body, [text for _, text in split])}"
 
 
-def _split(document: str) -> tuple[dict[str, Any], str]:
-    """The metadata of a card and its text."""
-    match = _FRONT_MATTER.match(document)
-    if not match:
-        return {}, document
-    try:
-        metadata = yaml.safe_load(match[1]) or {}
-    except yaml.YAMLError as error:
-        raise ModelError(f"{CARD}: its metadata are no valid YAML ({str(error).splitlines()[0]}): mend them") from error
-    if not isinstance(metadata, dict):
-        raise ModelError(f"{CARD}: its metadata must be a mapping of names to values: mend them")
-    return metadata, document[match.end() :]
-
-
-def _metadata(config: Config, name: str, before: dict[str, Any]) -> dict[str, Any]:
-    """What the Hub reads. Keys that are not generated stay as the user left them; tags are joined."""
-    recipe = config.recipe
-    parts = [part.get("name") for key in ("generator", "loss") if isinstance(part := recipe.get(key), dict)]
-    ours = ["ganzoo", "gan", *filter(None, parts), *(["conditional"] if _conditional(config) else [])]
-    theirs = before.get("tags") if isinstance(before.get("tags"), list) else []
-    metadata = {
-        "license": _identifier(config.licence.weights) or before.get("license") or "unknown",
-        "library_name": "ganzoo",
-        "pipeline_tag": _task(config),
-        "tags": list(dict.fromkeys([*ours, *(theirs or [])])),
-        "datasets": before.get("datasets") or _datasets(config),
-        "base_recipe": recipe.get("name"),
-        "model-index": _model_index(config, name),
-    }
-    kept = {key: value for key, value in before.items() if key not in metadata and key not in _OURS}
-    return {key: value for key, value in metadata.items() if value} | kept
-
-
-def _identifier(licence: str | None) -> str | None:
-    return licence.lower() if licence else None
-
-
-def _task(config: Config) -> str | None:
-    if len(config.target.shape) != 3:
-        return None
-    return "unconditional-image-generation" if config.source is None else "image-to-image"
-
-
-def _datasets(config: Config) -> list[str]:
-    """A published data set by name; a path of the user's own tells nobody anything."""
-    data = config.recipe.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("name"), str):
-        return []
-    if data["name"] == "hub":
-        return [str(data.get("path")).partition("@")[0]]
-    return [] if "path" in data else [str(data["name"])]
-
-
-def _model_index(config: Config, name: str) -> list[dict[str, Any]] | None:
-    by_data: dict[tuple[str, str], list[Metric]] = {}
-    for metric in config.metrics:
-        by_data.setdefault((metric.data, metric.split), []).append(metric)
-    results = [
-        {
-            "task": {"type": _task(config) or "other"},
-            "dataset": {"type": data, "name": data, "split": split},
-            "metrics": [
-                {"type": one.name, "value": one.value, "args": {"samples": one.samples, **one.provenance}}
-                for one in metrics
-            ],
-        }
-        for (data, split), metrics in by_data.items()
-    ]
-    return [{"name": name, "results": results}] if results else None
+def shared(config: Config) -> Config:
+    """The config as it is published: without paths of this machine, and with the plugin that really is needed."""
+    plugin = registry().provider("generator", config.generator)
+    if plugin is None or is_same_distribution(plugin.distribution, config.plugin.distribution):
+        return replace(config, recipe=shared_recipe(config))
+    true = PluginConfig(plugin.name, plugin.distribution, plugin.version)
+    return replace(config, recipe=shared_recipe(config), plugin=true)
 
 
 def _body(config: Config, model: str, samples: bool, license: str) -> str:
     """The generated sections, with markers that have no hash yet."""
-    licence = LicenceConfig(license if license != "unknown" else None, config.licence.data, config.licence.credit)
     loader = jinja2.PackageLoader("ganzoo")
     environment = jinja2.Environment(loader=loader, autoescape=False, undefined=jinja2.StrictUndefined)
-    recipe = shared_recipe(config)
+    environment.filters |= {"escaped": escaped, "code": code, "topython": python_string}
+    recipe, plugin = shared_recipe(config), registry().provider("generator", config.generator)
     return environment.get_template("card.md.jinja").render(
         title=model.rpartition("/")[2],
         model=model,
+        word=shell_word(model),
         samples=samples,
         summary=_summary(config),
-        install=" ".join(dict.fromkeys(["ganzoo", config.plugin.distribution])),
+        install=" ".join(dict.fromkeys(["ganzoo", *([plugin.distribution] if plugin else [])])),
+        claimed=None if plugin else config.plugin.distribution,
+        generator=config.generator,
         pictures=len(config.target.shape) == 3,
         shape=tuple(config.target.shape),
-        conditional=_conditional(config),
+        conditional=conditional(config),
         translations=config.translations,
-        classes=", ".join(_escaped(one) for one in config.class_names) or f"0 to {config.classes - 1}",
+        classes=", ".join(map(escaped, config.class_names)) or f"0 to {config.classes - 1}",
         command=_command(recipe),
-        facts=_facts(config),
+        facts=_facts(config, plugin),
         recipe=_toml(recipe),
         metrics=[asdict(one) | {"provenance": _provenance(one)} for one in config.metrics],
-        licence=licence,
+        weights=config.licence.weights or (license if license != "unknown" else None),
+        licence=config.licence,
         data=_data_name(config),
     )
 
@@ -162,28 +116,38 @@ def shared_recipe(config: Config) -> dict[str, Any]:
 
 def _toml(recipe: dict[str, Any]) -> str:
     """TOML with lists of plain values on one line, and without empty tables."""
-    text = tomli_w.dumps({key: value for key, value in recipe.items() if value != {}})
+    text = tomli_w.dumps({key: value for key, value in _without_null(recipe).items() if value != {}})
     return re.sub(
         r"\[\n((?:    [^\[\]{}\n]*,\n)+)\]", lambda match: f"[{' '.join(match[1].split()).rstrip(',')}]", text
     ).strip()
 
 
+def _without_null(value: Any) -> Any:
+    """A stranger's recipe may hold null, which TOML does not know."""
+    if isinstance(value, dict):
+        return {key: _without_null(one) for key, one in value.items() if one is not None}
+    return [_without_null(one) for one in value if one is not None] if isinstance(value, list) else value
+
+
 def _command(recipe: dict[str, Any]) -> str:
-    """The command that trains the recipe; if none does, one that takes it from a file."""
+    """The command that trains the recipe, on one line; if none does, one that takes it from a file."""
     try:
-        return command_for(recipe, registry())
+        command = command_for(recipe, registry())
     except GanzooError:
-        return f"ganzoo train {recipe.get('name', 'recipe')}.toml  # the recipe in full, below"
+        command = ""
+    if command and command.isprintable():
+        return command
+    return f"ganzoo train {shell_word(str(recipe.get('name', 'recipe')) + '.toml')}  # the recipe in full, below"
 
 
 def _summary(config: Config) -> str:
     makes = "pictures" if len(config.target.shape) == 3 else "values"
     loss = config.recipe.get("loss")
-    by = f", trained with the {_escaped(loss['name'])} loss" if isinstance(loss, dict) and "name" in loss else ""
+    by = f", trained with the {escaped(loss['name'])} loss" if isinstance(loss, dict) and "name" in loss else ""
     size = "×".join(map(str, config.target.shape))
     return (
         f"A generative adversarial network that makes {makes} ({size}) like those of {_data_name(config)}: "
-        f"generator {_escaped(config.generator)}{by}. Made with ganzoo."
+        f"generator {escaped(config.generator)}{by}. Made with ganzoo."
     )
 
 
@@ -191,26 +155,19 @@ def _data_name(config: Config) -> str:
     data = shared_recipe(config).get("data")
     if not isinstance(data, dict):
         return "data that its recipe does not name"
-    return _escaped(":".join(str(data[key]) for key in ("name", "path") if key in data))
+    return escaped(":".join(str(data[key]) for key in ("name", "path") if key in data))
 
 
-def _facts(config: Config) -> list[tuple[str, str]]:
+def _facts(config: Config, plugin: Plugin | None) -> list[tuple[str, Any]]:
     facts = [
         (name, f"{fact:,}" if type(fact) is int and name != "seed" else fact) for name, fact in config.training.items()
     ]
-    plugin = config.plugin
-    facts.append(("generator from", f"{plugin.distribution} {plugin.version}, plugin {plugin.name}"))
-    return [(_escaped(name), _escaped(str(fact))) for name, fact in facts if fact is not None]
+    stated = config.plugin
+    known = plugin is not None and is_same_distribution(plugin.distribution, stated.distribution)
+    origin = f"{stated.distribution} {stated.version}, plugin {stated.name}"
+    facts.append(("generator from", origin if known else f"its author claims: {origin}"))
+    return [(name, fact) for name, fact in facts if fact is not None]
 
 
 def _provenance(metric: Metric) -> str:
-    return ", ".join(f"{_escaped(key)} {_escaped(str(value))}" for key, value in metric.provenance.items())
-
-
-def _conditional(config: Config) -> bool:
-    return config.classes > 0 and config.options.get("conditional") is True
-
-
-def _escaped(value: Any) -> str:
-    """Text that Markdown shows as it is."""
-    return str(value).translate(_MARKDOWN)
+    return ", ".join(f"{escaped(key)} {escaped(str(value))}" for key, value in metric.provenance.items())

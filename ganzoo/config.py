@@ -22,7 +22,7 @@ FORMAT = 1
 CONFIG = "config.json"
 EVALUATION = "evaluation.json"
 _STRICT = ConfigDict(extra="forbid", strict=True)
-_MAX_BYTES = 2**20
+MAX_BYTES = 2**20
 _MAX_VALUES = 2**28
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)]
@@ -126,8 +126,8 @@ def read_config(folder: Path) -> Config:
     """Read and check `config.json`. Raises `ModelError` for anything that is not exactly as documented."""
     path = folder / CONFIG
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ModelError(f"{path} has {path.stat().st_size} bytes: more than {_MAX_BYTES} are not read")
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{path} has {path.stat().st_size} bytes: more than {MAX_BYTES} are not read")
         text = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{folder} is no model folder: {CONFIG} cannot be read ({error.strerror or error})") from error

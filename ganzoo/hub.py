@@ -6,18 +6,21 @@ states, and what was verified is noted beside it in the cache, so that a load wi
 
 from __future__ import annotations
 
+import difflib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .config import CONFIG, read_config
+from .config import CONFIG, MAX_BYTES, read_config
 from .errors import HubError, ModelError, printable
-from .files import content_hash, file_hash, git_hash, write_atomically
-from .hubclient import Reference, Unreachable, connect, explained, is_reference, parse_reference
+from .files import file_hash, write_atomically
+from .hubclient import Reference, Unreachable, ask, connect, is_reference, parse_reference
+from .hubguard import Allowance
+from .hubsnapshot import Snapshot, Stated, leaves_folder, look_up, refuse_stray_paths
 from .weights import WEIGHTS, refuse_other_weights
 
 if TYPE_CHECKING:
@@ -25,30 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ganzoo")
 _LOADED = (CONFIG, WEIGHTS)
-_TIMEOUT_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Stated:
-    """What the Hub states of one file. sha256: None for small files, which have git's hash only."""
-
-    size: int
-    git: str
-    sha256: str | None
-
-    def fits(self, content: Path | bytes) -> bool:
-        """True if the content has the hash that is stated."""
-        return content_hash(content) == self.sha256 if self.sha256 else git_hash(content) == self.git
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A repository at one commit. private: whether only some may see it.  licence: as its card states it."""
-
-    reference: Reference
-    files: Mapping[str, Stated]
-    private: bool = False
-    licence: str | None = None
 
 
 def model_folder(model: str | Path, revision: str | None = None, token: str | None = None) -> Path:
@@ -62,9 +41,26 @@ def model_folder(model: str | Path, revision: str | None = None, token: str | No
     if folder.is_dir() and any(folder.iterdir()):
         refuse_other_weights(str(model), [path.name for path in folder.iterdir()])
         raise ModelError(f"{model} holds no model: neither {CONFIG} nor model/{CONFIG} is there")
-    if not is_reference(str(model)):
-        raise ModelError(f"there is no model '{model}': give a run folder, a model folder or user/name on the Hub")
-    return fetch(parse_reference(str(model), revision), token)
+    return fetch(hub_reference(str(model), revision), token)
+
+
+def hub_reference(model: str, revision: str | None = None) -> Reference:
+    """The model on the Hub that "MODEL" means, if no folder of that name holds one. Asks nobody.
+
+    Raises `UsageError`, or `ModelError` for what looks like a mistyped folder: one beside models that are here.
+    """
+    folder = Path(model)
+    beside = {one.name: str(one) for one in sorted(folder.parent.glob("*/")) if local_folder(one)}
+    near = difflib.get_close_matches(folder.name, beside, n=1)
+    hint = f" (did you mean '{beside[near[0]]}'?)" if near else ""
+    if not is_reference(model):
+        raise ModelError(
+            f"there is no model '{model}'{hint}: give a run folder, a model folder or user/name on the Hub"
+        )
+    if beside and "@" not in model and not revision:
+        hint = hint or f"; {folder.parent} has {', '.join(list(beside.values())[:5])}"
+        raise ModelError(f"there is no folder {model}{hint}; for a model of that name on the Hub write {model}@main")
+    return parse_reference(model, revision)
 
 
 def local_folder(model: str | Path) -> Path | None:
@@ -94,43 +90,18 @@ def fetch(reference: Reference, token: str | None = None) -> Path:
     refuse_other_weights(str(reference), snapshot.files)
     folder = cached(snapshot.reference, _LOADED)
     if folder is None:
+        refuse_large_config(snapshot)
         read_config(download(api, snapshot, [CONFIG]))  # a bad one spares the download of the weights
         folder = download(api, snapshot, [WEIGHTS])
     _point(reference, folder)
     return folder
 
 
-def look_up(api: HfApi, reference: Reference) -> Snapshot:
-    """Ask the Hub for the commit that a reference means, and its files. Raises `HubError`."""
-    with explained(api, reference, "cannot be looked up"):
-        info: Any = api.repo_info(
-            reference.repo_id,
-            revision=reference.revision,
-            repo_type=reference.kind,
-            files_metadata=True,
-            timeout=_TIMEOUT_SECONDS,
-        )
-        files = {
-            one.rfilename: Stated(one.size or 0, one.blob_id or "", one.lfs.sha256 if one.lfs else None)
-            for one in info.siblings or ()
-        }
-        licence = info.card_data.get("license") if info.card_data else None
-        return Snapshot(
-            replace(reference, revision=info.sha),
-            files,
-            bool(info.private),
-            licence if isinstance(licence, str) else None,
-        )
-
-
-def refuse_stray_paths(snapshot: Snapshot) -> None:
-    """Raise `HubError` if any file would land outside the folder that it is written to."""
-    for name in snapshot.files:
-        parts = name.split("/")
-        if "\\" in name or ":" in name or not name.isprintable() or {"", ".", "..", ".git"} & set(parts):
-            raise HubError(
-                f"{snapshot.reference} has a file named '{printable(name)}', which leaves its folder: refused"
-            )
+def refuse_large_config(snapshot: Snapshot) -> None:
+    """Raise `ModelError` for a config that would not be read, before it is downloaded."""
+    if CONFIG in snapshot.files and snapshot.files[CONFIG].size > MAX_BYTES:
+        size = snapshot.files[CONFIG].size
+        raise ModelError(f"{snapshot.reference}: {CONFIG} has {size:,} bytes: more than {MAX_BYTES:,} are not read")
 
 
 def download(api: HfApi, snapshot: Snapshot, names: Iterable[str]) -> Path:
@@ -141,11 +112,9 @@ def download(api: HfApi, snapshot: Snapshot, names: Iterable[str]) -> Path:
     """
     reference, folder = snapshot.reference, Path()
     for name in names:
-        if name not in snapshot.files:
+        if name not in snapshot.files or leaves_folder(name):
             raise HubError(f"{reference} has no file {printable(name)}")
-        with explained(api, reference, f"cannot be downloaded ({printable(name)})"):
-            found = api.hf_hub_download(reference.repo_id, name, revision=reference.revision, repo_type=reference.kind)
-        path = Path(found)
+        path = _downloaded(api, reference, name, snapshot.files[name].size)
         folder = path.parents[name.count("/")]
         if not _is_as_stated(path, snapshot.files[name]):
             _remove(path)
@@ -156,17 +125,40 @@ def download(api: HfApi, snapshot: Snapshot, names: Iterable[str]) -> Path:
     return folder
 
 
+def _downloaded(api: HfApi, reference: Reference, name: str, size: int) -> Path:
+    """Where the client put a file, which is to have that many bytes."""
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE)
+    free = shutil.disk_usage(next(one for one in (cache, *cache.absolute().parents) if one.exists())).free
+    if size > free > 0 and not _lies_in_cache(reference, name):
+        raise HubError(f"{reference}: {printable(name)} has {size:,} bytes, and {free:,} are free in {cache}")
+
+    def found() -> str:
+        path = api.hf_hub_download(reference.repo_id, name, revision=reference.revision, repo_type=reference.kind)
+        return str(path)
+
+    allowance = Allowance.for_file(size, reference.revision)
+    return Path(ask(api, reference, f"cannot be downloaded ({printable(name)})", found, allowance))
+
+
+def _lies_in_cache(reference: Reference, name: str) -> str | None:
+    """Where the client has a file of a reference in the cache, if it has it."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(reference.repo_id, name, revision=reference.revision, repo_type=reference.kind)
+    return found if isinstance(found, str) else None
+
+
 def cached(reference: Reference, names: Iterable[str]) -> Path | None:
     """The cache's folder of a reference if it holds these files and they still are what was verified, else None.
 
     Asks nobody. Raises `HubError` if a file was changed since.
     """
-    from huggingface_hub import try_to_load_from_cache
-
     folder = None
     for name in names:
-        found = try_to_load_from_cache(reference.repo_id, name, revision=reference.revision, repo_type=reference.kind)
-        if not isinstance(found, str):
+        found = None if leaves_folder(name) else _lies_in_cache(reference, name)
+        if found is None:
             return None
         path = Path(found)
         folder = path.parents[name.count("/")]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import GanzooError, HubError, UsageError, printable
+from .hubguard import COMMIT, Allowance, Refused, TooSlow, bounded, install
 from .version import __version__
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _tokens: set[str] = set()
+
+Result = TypeVar("Result")
 
 
 class Unreachable(HubError):
@@ -45,7 +46,7 @@ class Reference:
     @property
     def is_pinned(self) -> bool:
         """True if the revision is a commit, which never changes."""
-        return bool(self.revision and _COMMIT.fullmatch(self.revision))
+        return bool(self.revision and COMMIT.fullmatch(self.revision))
 
     def url(self, endpoint: str) -> str:
         """The page of the repository."""
@@ -80,6 +81,7 @@ def connect(token: str | None = None) -> HfApi:
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             # the HTTP client would quote the token in its complaint
             raise UsageError("the token has characters that no token has: copy it again")
+    install()
     return HfApi(os.environ.get("HF_ENDPOINT"), token or False, library_name="ganzoo", library_version=__version__)
 
 
@@ -91,21 +93,19 @@ def redact(text: str) -> str:
     return text
 
 
-@contextmanager
-def explained(api: HfApi, reference: Reference, failed: str) -> Iterator[None]:
-    """Turn what the client raises into one line that says what was asked, what was found and what to do.
+def ask(
+    api: HfApi, reference: Reference, failed: str, call: Callable[[], Result], allowance: Allowance | None = None
+) -> Result:
+    """What the client's call returns; what it raises becomes one line saying what was asked, found and is to be done.
 
-    failed: as "cannot be downloaded". Raises `HubError`; `Missing` and `Unreachable` are kinds of it.
+    failed: as "cannot be downloaded".  allowance: bytes and time that the call may take.
+    Raises `HubError`; `Missing` and `Unreachable` are kinds of it.
     """
-    from huggingface_hub import errors
-
-    # httpx or httpx2, whichever this version of huggingface_hub speaks
-    client: type[Exception] = next(one for one in errors.HfHubHTTPError.__mro__ if one.__name__ == "HTTPError")
     try:
-        yield
+        return bounded(call, allowance or Allowance())
     except GanzooError:
         raise
-    except (client, errors.EntryNotFoundError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # the client trips over answers without sense in all sorts of ways
         raise _explain(api, reference, failed, error) from error
 
 
@@ -114,8 +114,14 @@ def _explain(api: HfApi, reference: Reference, failed: str, error: BaseException
 
     if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
         error = error.__cause__
+    # httpx or httpx2, whichever this version of huggingface_hub speaks
+    client: type[Exception] = next(one for one in errors.HfHubHTTPError.__mro__ if one.__name__ == "HTTPError")
     asked, page = str(reference), reference.url(api.endpoint)
     match error:
+        case TooSlow():
+            return Unreachable(f"{asked} {failed}: {api.endpoint} is too slow, {error}; try again")
+        case Refused():
+            return HubError(f"{asked} {failed}: {error}; is {api.endpoint} a Hub that you trust?")
         case errors.GatedRepoError():
             return HubError(f"{asked} is gated: ask for access on {page}, then log in with `hf auth login`")
         case errors.RepositoryNotFoundError():
@@ -131,9 +137,14 @@ def _explain(api: HfApi, reference: Reference, failed: str, error: BaseException
             return Unreachable(f"{asked} {failed}: HF_HUB_OFFLINE is set")
         case errors.EntryNotFoundError():
             return HubError(f"{asked} {failed}: {_line(error)}")
+        case client():
+            return Unreachable(f"{asked} {failed}: {api.endpoint} does not answer ({_line(error)}); try again")
+        case RecursionError():
+            return HubError(f"{asked} {failed}: the answer of {api.endpoint} is nested too deeply")
         case OSError() | RuntimeError() | ValueError():
             return HubError(f"{asked} {failed}: {_line(error)}; try again")
-    return Unreachable(f"{asked} {failed}: {api.endpoint} does not answer ({_line(error)}); try again")
+    said = f"{type(error).__name__}: {_line(error)}"
+    return HubError(f"{asked} {failed}: the answer of {api.endpoint} makes no sense ({said})")
 
 
 def _explain_status(asked: str, failed: str, status: int, line: str) -> HubError:

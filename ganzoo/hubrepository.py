@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from .hub import cached, download, look_up
+from .hub import cached, download
 from .hubclient import connect, parse_reference
+from .hubsnapshot import look_up
 
 
 class HubRepository:

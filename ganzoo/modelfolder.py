@@ -79,8 +79,9 @@ def constructor(config: Config, components: Registry) -> Any:
         cls = components.load("generator", config.generator)
     except (UnknownName, PluginError) as error:
         raise ModelError(
-            f"this model needs generator '{config.generator}' of plugin {config.plugin.name}; "
-            f"if you trust it: pip install {config.plugin.distribution} ({error})"
+            f"this model needs generator '{config.generator}', which no installed plugin has; the model's author "
+            f"claims that the package {config.plugin.distribution} provides it: look at that package, and install it "
+            f"only if you trust it ({error})"
         ) from error
     try:
         options = checked_options(cls, config.options, 3, f"generator {config.generator}")

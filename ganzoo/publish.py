@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +12,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from . import checkpoint
-from .card import CARD, render, shared_recipe
+from .card import read_card, render, shared
 from .config import CONFIG, EVALUATION
-from .errors import HubError, ModelError, UsageError
+from .errors import HubError, ModelError, UsageError, printable
 from .files import write_atomically
-from .hub import Snapshot, download, look_up
-from .hubclient import Missing, Reference, connect, explained, parse_reference
+from .frontmatter import CARD
+from .hub import download
+from .hubclient import Missing, Reference, ask, connect, parse_reference
+from .hubguard import METADATA, PATIENCE, SLOWEST, Allowance
+from .hubsnapshot import Snapshot, checked_commit, look_up
 from .modelfolder import SAMPLES, load_model, save_tensors
 from .publication import Publication, PushOptions
 from .weights import WEIGHTS
@@ -23,6 +28,7 @@ from .weights import WEIGHTS
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+log = logging.getLogger("ganzoo")
 DISCRIMINATOR = "discriminator.safetensors"
 Content = Path | bytes
 
@@ -38,15 +44,15 @@ def push(folder: Path, repo_id: str, options: PushOptions | None = None, token: 
     api, reference = connect(token), parse_reference(repo_id, options.revision)
     if reference.is_pinned or "@" in repo_id:
         raise UsageError(f"cannot push to {reference}: name the branch as revision, a commit cannot be changed")
-    config = load_model(folder, torch.device("cpu")).config
+    config = shared(load_model(folder, torch.device("cpu")).config)
     contents: dict[str, Content] = {WEIGHTS: folder / WEIGHTS}
     contents |= {name: folder / name for name in (SAMPLES, EVALUATION) if (folder / name).exists()}
     contents |= _extras(folder, options)
-    contents[CONFIG] = replace(config, recipe=shared_recipe(config)).to_json()
+    contents[CONFIG] = config.to_json()
     head = prepare(api, reference, options.private)
-    earlier = [path.read_text(encoding="utf-8") for path in [folder / CARD] if path.exists()]
+    earlier = [read_card(path) for path in [folder / CARD] if path.exists()]
     if CARD in head.files:
-        earlier.append((download(api, head, [CARD]) / CARD).read_text(encoding="utf-8"))
+        earlier.append(read_card(download(api, head, [CARD]) / CARD))
     card = render(config, repo_id, SAMPLES in contents, earlier).encode()
     published = commit(api, replace(reference, revision=options.revision), head, {**contents, CARD: card}, options)
     if not (folder / CARD).is_symlink():  # a link leads into the Hub's cache, which is not to be written
@@ -63,10 +69,12 @@ def prepare(api: HfApi, reference: Reference, private: bool, sdk: str | None = N
     try:
         head = look_up(api, main)
     except Missing:
-        with explained(api, reference, "cannot be created"):
-            api.create_repo(
+        ask(
+            api, reference, "cannot be created",
+            lambda: api.create_repo(
                 reference.repo_id, repo_type=reference.kind, private=private or None, exist_ok=True, space_sdk=sdk
-            )
+            ),
+        )  # fmt: skip
         head = look_up(api, main)
     if private and not head.private:
         raise HubError(
@@ -77,11 +85,13 @@ def prepare(api: HfApi, reference: Reference, private: bool, sdk: str | None = N
     try:
         return look_up(api, reference)
     except Missing:
-        with explained(api, reference, "cannot be created as a branch"):
-            api.create_branch(
-                reference.repo_id, branch=reference.revision, revision=head.reference.revision,
+        ask(
+            api, reference, "cannot be created as a branch",
+            lambda: api.create_branch(
+                reference.repo_id, branch=str(reference.revision), revision=head.reference.revision,
                 repo_type=reference.kind, exist_ok=True,
-            )  # fmt: skip
+            ),
+        )  # fmt: skip
         return look_up(api, reference)
 
 
@@ -89,8 +99,6 @@ def commit(
     api: HfApi, reference: Reference, head: Snapshot, contents: Mapping[str, Content], options: PushOptions
 ) -> Publication:
     """Commit what differs from the head, if anything does, and put the tag on it. Raises `HubError`."""
-    from huggingface_hub import CommitOperationAdd
-
     at = str(head.reference.revision)
     if options.parent and options.parent != at:
         raise HubError(f"{reference} is at commit {at[:12]}, not at {options.parent[:12]}: look at what is new first")
@@ -100,32 +108,54 @@ def commit(
     _refuse_taken_tag(api, reference, options.tag, None if changed else at)
     oid = at
     if changed:
-        with explained(api, reference, "cannot be pushed"):
-            info = api.create_commit(
-                reference.repo_id,
-                [CommitOperationAdd(name, contents[name]) for name in changed],
-                commit_message=options.message or f"Push {reference.kind} with ganzoo",
-                revision=reference.revision,
-                repo_type=reference.kind,
-                parent_commit=at,
-            )
-            oid = info.oid
+        new = {name: contents[name] for name in changed}
+        oid = _create(api, reference, new, options.message or f"Push {reference.kind} with ganzoo", at)
     if options.tag:
-        with explained(api, reference, f"cannot be tagged {options.tag}"):
-            api.create_tag(reference.repo_id, tag=options.tag, revision=oid, repo_type=reference.kind, exist_ok=True)
+        tag = options.tag
+        ask(
+            api, reference, f"cannot be tagged {tag}",
+            lambda: api.create_tag(reference.repo_id, tag=tag, revision=oid, repo_type=reference.kind, exist_ok=True),
+        )  # fmt: skip
     return Publication(reference.repo_id, oid, f"{reference.url(api.endpoint)}/tree/{oid}", tuple(changed))
+
+
+def _create(api: HfApi, reference: Reference, contents: Mapping[str, Content], message: str, parent: str) -> str:
+    """Commit files on top of a commit. Returns the new commit."""
+    from huggingface_hub import CommitOperationAdd
+
+    size = sum(len(one) if isinstance(one, bytes) else one.stat().st_size for one in contents.values())
+
+    def commit() -> object:
+        return api.create_commit(
+            reference.repo_id,
+            [CommitOperationAdd(name, content) for name, content in contents.items()],
+            commit_message=message,
+            revision=reference.revision,
+            repo_type=reference.kind,
+            parent_commit=parent,
+        ).oid
+
+    allowance = Allowance(METADATA, PATIENCE + size / SLOWEST)
+    with warnings.catch_warnings(record=True) as told:  # the client hands on what the server says of the card
+        oid = ask(api, reference, "cannot be pushed", commit, allowance)
+    for one in told:
+        log.warning("%s", printable(" ".join(str(one.message).split()), 300))
+    return checked_commit(oid, reference)
 
 
 def _refuse_taken_tag(api: HfApi, reference: Reference, tag: str | None, oid: str | None) -> None:
     """Raise `HubError` if the tag exists on another commit than oid, before anything is sent."""
     if tag is None:
         return
-    with explained(api, reference, "cannot be looked up"):
-        tags = {
-            one.name: one.target_commit for one in api.list_repo_refs(reference.repo_id, repo_type=reference.kind).tags
-        }
+
+    def refs() -> dict[str, object]:
+        found = api.list_repo_refs(reference.repo_id, repo_type=reference.kind)
+        return {one.name: one.target_commit for one in found.tags}
+
+    tags = ask(api, reference, "cannot be looked up", refs)
     if tags.get(tag, oid) != oid:
-        raise HubError(f"{reference.repo_id} has the tag {tag} on commit {tags[tag][:12]} already: choose another")
+        taken = checked_commit(tags[tag], reference)
+        raise HubError(f"{reference.repo_id} has the tag {tag} on commit {taken[:12]} already: choose another")
 
 
 def _extras(folder: Path, options: PushOptions) -> dict[str, Content]:

@@ -16,7 +16,7 @@ import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from .errors import RecipeError, did_you_mean
+from .errors import RecipeError, did_you_mean, printable
 from .registry import Registry
 
 _STRICT = ConfigDict(extra="forbid")
@@ -203,6 +203,7 @@ class Recipe:
         for section in ("previews", "checkpoints", "metrics", "eval", "ema", "optimizer"):
             if isinstance(tree.get(section), Mapping):
                 tree[section] = _counts(tree[section])
+        _refuse_bad_name(tree.get("name"))
         try:
             recipe: Recipe = TypeAdapter(cls).validate_python(tree)
         except ValidationError as error:
@@ -371,6 +372,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items() if item is not None}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _refuse_bad_name(name: object) -> None:
+    """A recipe's name becomes that of a run folder and a line on the screen, and a stranger may have chosen it."""
+    if not isinstance(name, str):
+        return  # told with the other wrong types
+    if not name.isprintable() or not 0 < len(name) <= 100 or name[0] in ".-" or set(name) & set("/\\:"):
+        raise RecipeError(
+            f"name = '{printable(name)}' is no name for a recipe: write up to 100 printable characters without "
+            "'/', '\\' and ':', beginning with neither '.' nor '-'"
+        )
 
 
 def _explain(detail: Any, prefix: str = "") -> str:

@@ -146,6 +146,11 @@ class Registry:
             return found[0]
         raise UnknownName(f"no {kind} '{name}'{self._advice(kind, name)}")
 
+    def provider(self, kind: str, name: str) -> Plugin | None:
+        """The plugin that provides a part here, whatever a stranger's file claims; None if none, or if two do."""
+        found = self._components.get((kind, name), [])
+        return found[0].plugin if len(found) == 1 and found[0].plugin.distribution != "?" else None
+
     def _advice(self, kind: str, name: str) -> str:
         distribution = KNOWN_DISTRIBUTIONS.get((kind, name))
         if distribution:
@@ -210,6 +215,11 @@ def _place(name: str, known: Iterable[str]) -> str:
     else:
         reader, what = _READERS.get(path.suffix.lower(), ""), "file"
     return f"; '{name}' is a {what} here: write {reader}:{name}" if path.exists() and reader in known else ""
+
+
+def is_same_distribution(one: str, other: str) -> bool:
+    """True for two spellings of one distribution's name: case, and which of "-", "_" and "." it has."""
+    return len({re.sub(r"[-_.]+", "-", name).lower() for name in (one, other)}) == 1
 
 
 def _owner(one: Registered) -> str:

@@ -6,13 +6,16 @@ from typing import Any
 
 import jinja2
 
-from .card import CARD
+from .card import shared
 from .config import CONFIG, Config, read_config
-from .errors import UsageError
-from .hub import fetch, local_folder, look_up
+from .errors import ModelError, UsageError
+from .frontmatter import CARD, licence_fields, written
+from .hub import fetch, hub_reference, local_folder
 from .hubclient import Reference, connect, is_reference, parse_reference
+from .hubsnapshot import look_up
 from .publication import Publication, PushOptions
 from .publish import Content, commit, prepare
+from .registry import registry
 from .version import __version__
 from .weights import WEIGHTS
 
@@ -33,12 +36,13 @@ def push_space(model: str, repo_id: str | None, options: PushOptions, token: str
     if folder is None and not is_reference(model):
         raise UsageError(f"there is no model '{model}': give a run folder, a model folder or user/name on the Hub")
     if folder is None:
-        pinned = look_up(api, parse_reference(model)).reference
+        pinned = look_up(api, hub_reference(model)).reference
         contents = pages(read_config(fetch(pinned, token)), pinned)
         repo_id = repo_id or pinned.repo_id
     else:
-        contents = pages(read_config(folder), None)
-        contents |= {f"model/{name}": folder / name for name in (CONFIG, WEIGHTS)}
+        config = read_config(folder)
+        contents = pages(config, None)
+        contents |= {f"model/{CONFIG}": shared(config).to_json(), f"model/{WEIGHTS}": folder / WEIGHTS}
     if repo_id is None:
         raise UsageError(f"name the Space as user/name: {model} is a folder")
     reference = parse_reference(repo_id, options.revision, "space")
@@ -49,10 +53,17 @@ def push_space(model: str, repo_id: str | None, options: PushOptions, token: str
 def pages(config: Config, published: Reference | None) -> dict[str, Content]:
     """The Space's files by name. published: the model's commit on the Hub; None if it lies beside the page.
 
-    Raises `UsageError` for a model that translates.
+    What the page installs is what provides the generator here: the package that a model's author claims may be
+    anybody's. Raises `UsageError` for a model that translates, `ModelError` for one whose plugin is not here.
     """
     if config.source is not None:
         raise UsageError("this model translates pictures: Spaces are written for models with latents only")
+    plugin = registry().provider("generator", config.generator)
+    if plugin is None:
+        raise ModelError(
+            f"no installed plugin has the generator '{config.generator}', so it is not known what the Space needs; the "
+            f"model's author claims {config.plugin.distribution}: install it if you trust it, and push again"
+        )
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ganzoo", "templates/space"),
         undefined=jinja2.StrictUndefined,
@@ -61,15 +72,23 @@ def pages(config: Config, published: Reference | None) -> dict[str, Content]:
     )
     environment.filters["topython"] = repr
     name = published.repo_id if published else "this model"
+    title = f"{name.rpartition('/')[2]} · ganzoo"
+    metadata = {
+        "title": title,
+        "sdk": "gradio",
+        "sdk_version": GRADIO,
+        "app_file": "app.py",
+        **({"models": [published.repo_id]} if published else {}),
+        **(licence_fields(config.licence.weights) if config.licence.weights else {}),
+        "tags": ["ganzoo", "gan"],
+    }
     facts: dict[str, Any] = {
-        "title": f"{name.rpartition('/')[2]} · ganzoo",
+        "metadata": written(metadata),
+        "title": title,
         "model": published.repo_id if published else "model",
-        "published": published is not None,
         "revision": published.revision if published else None,
         "introduction": f"Samples of {name}, a generative adversarial network: generator {config.generator}.",
         "version": __version__,
-        "distributions": [one for one in [config.plugin.distribution] if one != "ganzoo"],
-        "license": config.licence.weights,
-        "gradio": GRADIO,
+        "distributions": [one for one in [plugin.distribution] if one != "ganzoo"],
     }
     return {file: environment.get_template(template).render(facts).encode() for file, template in _FILES.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from dataclasses import replace
@@ -13,6 +14,7 @@ import yaml
 import ganzoo
 from ganzoo import sections
 from ganzoo.card import render, write_card
+from ganzoo.cli import modelpage
 from ganzoo.command import command_for
 from ganzoo.config import LicenceConfig, Metric, read_config, record_metrics, write_config
 from ganzoo.errors import ModelError, RecipeError
@@ -64,9 +66,122 @@ def test_the_facts_of_the_training_are_told(folder):
     write_card(folder)
     card = (folder / "README.md").read_text()
     facts = ["| images | 64 |", "| seed | 0 |", "seconds", "device", "Weights: mit", "Data: CC-BY-4.0", "samples.png"]
-    for fact in [*facts, "Credit: Ada *Lovelace*", "pip install ganzoo", "## Limits", "widths = [16, 16]"]:
+    for fact in [*facts, r"Credit: Ada \*Lovelace\*", "pip install ganzoo", "## Limits", "widths = [16, 16]"]:
         assert fact in card, fact
     assert _metadata(card)["license"] == "mit"
+
+
+EVIL = "x\n```\n# Evil\n<script>alert(1)</script> [a](javascript:x) | `b` $(rm) https://evil.example @bob"
+
+
+def _prose(card: str) -> str:
+    """What a page shows of a card as text, headings and tables: without code, and without what a backslash defuses."""
+    text = re.sub(r"^```.*?^```$", "", card.split("---\n", 2)[2], flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", lambda code: "|" * len(re.findall(r"(?<!\\)\|", code[2])), text)
+    return re.sub(r"\\.", "", text)
+
+
+def _strangers(config, evil: str):
+    """The config with a stranger's text wherever one may stand."""
+    line = evil.replace("\n", " ")
+    recipe = {
+        "name": evil, "data": {"name": evil, "path": evil}, "generator": {"name": evil}, "loss": {"name": evil},
+        "nothing": None, "list": [None, evil, "```"], evil: evil,
+    }  # fmt: skip
+    metric = Metric("fid", 1.0, line, line, 1, {line: line})
+    licence = LicenceConfig(line, line, line)
+    return replace(config, recipe=recipe, training={line: line}, metrics=[metric], licence=licence)
+
+
+@pytest.mark.parametrize(
+    "evil", [EVIL, "<img src=x onerror=alert(1)>", "a | b | c", "](https://evil.example)", "**x**"]
+)
+def test_what_strangers_wrote_is_shown_as_it_is(folder, evil):
+    card = render(_strangers(read_config(folder), evil), "alice/model", samples=True)
+    prose = _prose(card)
+    for meaning in ("<script", "<img", "](h", "](j", "://", "**", "`", "Evil", "@bob"):
+        assert meaning not in prose, prose
+    for table in re.findall(r"(?:^\|.*\n)+", prose, re.MULTILINE):
+        assert len({row.count("|") for row in table.splitlines()}) == 1, table
+    assert len(re.findall("^```", card, re.MULTILINE)) == 8
+    metadata = _metadata(card)
+    assert metadata["license"] == "other" and metadata["tags"] == ["ganzoo", "gan"]
+    assert "base_recipe" not in metadata and "datasets" not in metadata
+
+
+@pytest.mark.parametrize("name", ["x; rm -rf ~", "$(rm)", "`rm`", "x' ; rm '", "a\nrm -rf ~", "--help"])
+def test_the_shell_runs_nothing_that_a_stranger_wrote(folder, name):
+    config = read_config(folder)
+    card = render(replace(config, recipe={**config.recipe, "name": name}), name, samples=False)
+    blocks = re.findall(r"```bash\n(.*?)\n```", card, re.DOTALL)
+    assert len(blocks) == 2 and all("\n" not in block for block in blocks)
+    words = shlex.split(blocks[1], comments=True)
+    assert words[:2] == ["ganzoo", "train"] and len(words) == 3 and words[2].endswith(".toml")
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1].splitlines()
+    assert ast.literal_eval(code[1].removeprefix("model = ganzoo.load(").removesuffix(")")) == name
+
+
+def test_only_the_package_that_provides_the_generator_is_installed(folder):
+    config = read_config(folder)
+    claimed = replace(config, plugin=replace(config.plugin, distribution="evil-package"))
+    card = render(claimed, "m", samples=False)
+    assert re.findall("pip install .*", card) == ["pip install ganzoo"]
+    assert "| generator from | its author claims: evil-package" in card
+    card = render(replace(claimed, generator="unheard-of"), "m", samples=False)
+    assert re.findall("pip install .*", card) == ["pip install ganzoo"]
+    assert "the model's author *claims* that the package `evil-package`" in card
+    for generator, here in (("mlp", "here ganzoo provides it"), ("unheard-of", "no plugin that is installed here")):
+        write_config(folder, replace(claimed, generator=generator))
+        shown = modelpage.page(modelpage.facts(str(folder)))
+        assert f"needs: its author claims evil-package {config.plugin.version} (plugin mlp); {here}" in shown
+
+
+@pytest.mark.parametrize(
+    ("licence", "fields"),
+    [
+        ("MIT", {"license": "mit"}),
+        ("My Own: v2", {"license": "other", "license_name": "my-own-v2"}),
+        ("!", {"license": "other", "license_name": "see-card"}),
+    ],
+)
+def test_a_licence_that_the_hub_does_not_know_is_other(folder, licence, fields):
+    config = read_config(folder)
+    card = render(replace(config, licence=LicenceConfig(licence)), "m", samples=False)
+    metadata = _metadata(card)
+    assert {key: metadata[key] for key in metadata if key.startswith("license")} == fields
+    assert f"Weights: {licence}." in card
+    again = _metadata(render(replace(config, licence=LicenceConfig("mit")), "m", samples=False, earlier=[card]))
+    assert again["license"] == "mit" and "license_name" not in again
+    kept = _metadata(render(replace(config, licence=LicenceConfig()), "m", samples=False, earlier=[card]))
+    assert {key: kept[key] for key in kept if key.startswith("license")} == fields
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"---\na: 2026-99-99\n---\n", "no valid YAML"),
+        (b"---\na: " + b"[" * 5000 + b"\n---\n", "no valid YAML"),
+        (b"---\n- a\n---\n", "must be a mapping"),
+        (b"\xff\xfe", "no UTF-8"),
+        (b"x" * (2**20 + 1), "more than 1,048,576 bytes"),
+    ],
+)
+def test_a_strangers_card_that_cannot_be_read_is_one_line(folder, data, said):
+    (folder / "README.md").write_bytes(data)
+    with pytest.raises(ModelError, match=said) as caught:
+        write_card(folder)
+    assert str(caught.value).isprintable()
+
+
+def test_metadata_of_other_types_are_left_out(folder):
+    (folder / "README.md").write_text("---\ntags:\n- [a]\n- 7\n- mine\nlicense: {a: mit}\n---\n")
+    write_card(folder, "m")
+    metadata = _metadata((folder / "README.md").read_text())
+    assert metadata["tags"] == ["ganzoo", "gan", "mlp", "non-saturating", "mine"] and metadata["license"] == "unknown"
+    (folder / "README.md").write_text("---\nlicense: [mit, apache-2.0]\n---\n")
+    write_card(folder, "m")
+    card = (folder / "README.md").read_text()
+    assert _metadata(card)["license"] == ["mit", "apache-2.0"] and "Weights: mit, apache-2.0." in card
 
 
 def test_a_card_written_again_is_the_same(folder):
@@ -187,3 +302,10 @@ def test_the_card_command_states_licences(folder, run_ganzoo):
     assert done.returncode == 0 and done.stdout == f"{folder / 'README.md'}\n", done.stderr
     assert read_config(folder).licence == LicenceConfig("apache-2.0", "MIT", "Ada")
     assert torch.equal(ganzoo.load(folder).sample(1, seed=0), ganzoo.load(folder.parent).sample(1, seed=0))
+
+
+def test_the_card_command_tells_of_a_licence_that_the_hub_does_not_know(folder, run_ganzoo):
+    done = run_ganzoo("card", str(folder.parent), "--license", "apache2.0")
+    assert done.returncode == 0 and "the Hub knows no licence 'apache2.0' (did you mean 'apache-2.0'?)" in done.stderr
+    done = run_ganzoo("card", str(folder.parent), "--credit", "Ada\n# Evil")
+    assert done.returncode == 2 and done.stderr.startswith("Error: 'Ada\\n# Evil' is no licence or credit")

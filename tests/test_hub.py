@@ -10,9 +10,12 @@ import pytest
 import torch
 
 import ganzoo
+from ganzoo.cli.modelpage import facts
 from ganzoo.errors import HubError, ModelError, UsageError
 from ganzoo.hubclient import Reference, parse_reference
+from ganzoo.publish import PushOptions
 from ganzoo.pull import pull, search
+from ganzoo.space import push_space
 
 pytest_plugins = ["hub.fixtures"]
 
@@ -233,3 +236,24 @@ def test_pull_refuses_a_folder_in_use(hub, run_of, tmp_path):
     assert [path.name for path in Path(tmp_path / "full").iterdir()] == ["mine.txt"]
     (tmp_path / "empty").mkdir()
     assert (pull(Reference("alice/model"), tmp_path / "empty") / "config.json").exists()
+
+
+@pytest.mark.parametrize("hub", ["lfs"], indirect=True)
+def test_a_mistyped_folder_is_not_asked_of_the_hub(hub, run_of, tmp_path, monkeypatch):
+    ganzoo.load(run_of()).push("alice/model")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "alice").mkdir()
+    run_of("line").rename(tmp_path / "alice" / "dcgan-seed0")
+    mark = len(hub.log)
+    with pytest.raises(ModelError, match=r"no model './alice/dcgan-seed9' \(did you mean 'alice/dcgan-seed0'\?\)"):
+        ganzoo.load("./alice/dcgan-seed9")
+    for use in (ganzoo.load, lambda model: push_space(model, None, PushOptions()), facts):
+        with pytest.raises(ModelError) as caught:
+            use("alice/dcgan-seed9")
+        assert "there is no folder alice/dcgan-seed9 (did you mean 'alice/dcgan-seed0'?)" in str(caught.value)
+        assert "on the Hub write alice/dcgan-seed9@main" in str(caught.value)
+    with pytest.raises(ModelError, match="there is no folder alice/model; alice has alice/dcgan-seed0"):
+        ganzoo.load("alice/model")
+    assert len(hub.log) == mark
+    assert ganzoo.load("alice/model@main").target.shape == (1, 28, 28)
+    assert ganzoo.load("alice/model", revision="main").target.shape == (1, 28, 28)

@@ -120,7 +120,7 @@ HOSTILE = {
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), r"there is no model\.safetensors"),
     "unknown plugin": (
         _edit(generator="unheard-of", plugin__distribution="ganzoo-unheard", plugin__name="unheard"),
-        "needs generator 'unheard-of' of plugin unheard; if you trust it: pip install ganzoo-unheard",
+        "needs generator 'unheard-of', .* the model's author claims that the package ganzoo-unheard provides it",
     ),
     "shell in the install line": (_edit(plugin__distribution="x; rm -rf ~"), r"plugin\.distribution: .*not allowed"),
     "dotted import": (_edit(generator="os.system"), "generator: 'os.system' is not allowed: a plain name"),

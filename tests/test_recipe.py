@@ -5,8 +5,9 @@ import tomllib
 import pytest
 
 import ganzoo
+from ganzoo.errors import RecipeError
 from ganzoo.plan import Request, parse_data, resolve
-from ganzoo.recipe import Recipe, differences, merge, parse_count, parse_setting
+from ganzoo.recipe import Recipe, differences, find_recipe, merge, parse_count, parse_setting
 from ganzoo.registry import registry
 
 
@@ -115,3 +116,16 @@ def test_data_take_a_path_after_a_colon():
 
 def test_callbacks_are_switched_on_and_off(small):
     assert dict(small(callbacks={"a": True, "b": False, "c": {"x": 1}}).callbacks) == {"a": {}, "c": {"x": 1}}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../outside", "/etc/x", "a/b", "a\\b", "C:x", "..", ".hidden", "-rf", "", "a\x1b[2Jb", "a\nb", "x" * 101],
+)
+def test_a_recipes_name_is_that_of_one_folder(name):
+    tree = {**find_recipe("dcgan", registry()), "name": name}
+    with pytest.raises(RecipeError, match="is no name for a recipe") as caught:
+        Recipe.from_dict(tree)
+    assert str(caught.value).isprintable()
+    for good in ("dcgan", "my faces", "große-Gesichter_2.1"):
+        assert Recipe.from_dict({**tree, "name": good}).name == good

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from types import ModuleType
 from unittest.mock import MagicMock
@@ -11,7 +12,7 @@ import yaml
 from PIL import Image
 
 import ganzoo
-from ganzoo.errors import HubError, UsageError
+from ganzoo.errors import HubError, ModelError, UsageError
 from ganzoo.publication import PushOptions
 from ganzoo.space import push_space
 
@@ -78,3 +79,43 @@ def test_a_model_that_is_not_published_goes_along(hub, run_of, monkeypatch, tmp_
         push_space(str(run), None, PushOptions())
     with pytest.raises(HubError, match="there is no model alice/none"):
         push_space("alice/none", None, PushOptions())
+
+
+def _claim(run, **changes):
+    """Change what a model's config says."""
+    path = run / "model" / "config.json"
+    config = json.loads(path.read_text())
+    for key, value in changes.items():
+        config[key] = {**config[key], **value} if isinstance(value, dict) else value
+    path.write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("hub", ["lfs"], indirect=True)
+def test_a_claimed_package_is_never_installed(hub, run_of):
+    run = run_of()
+    _claim(run, plugin={"distribution": "evil-package"}, recipe={"data": {"name": "folder", "path": "/home/al/faces"}})
+    push_space(str(run), "alice/demo", PushOptions())
+    ganzoo.load(run).push("alice/model")
+    files = _files(hub, "alice/demo")
+    assert not [name for name, text in files.items() if "evil-package" in text]
+    assert json.loads(files["model/config.json"])["recipe"]["data"]["path"] == "faces"
+    repo = hub.repos["model", "alice/model"]
+    published = {name: repo.text(repo.resolve("main"), name) for name in ("config.json", "README.md")}
+    assert json.loads(published["config.json"])["plugin"]["distribution"] == "ganzoo"
+    assert "evil-package" not in published["README.md"]
+    _claim(run, generator="unheard-of")
+    with pytest.raises(ModelError, match=r"has the generator 'unheard-of', .* author claims evil-package"):
+        push_space(str(run), "alice/other", PushOptions())
+    assert ("space", "alice/other") not in hub.repos
+
+
+@pytest.mark.parametrize("hub", ["lfs"], indirect=True)
+@pytest.mark.parametrize("licence", ["mit", "x: [y", "a # b", "x, app_file: evil.py", "'", "*x"])
+def test_a_licence_stays_one_value_of_the_metadata(hub, run_of, licence):
+    run = run_of()
+    _claim(run, licence={"weights": licence})
+    push_space(str(run), "alice/demo", PushOptions())
+    metadata = yaml.safe_load(_files(hub, "alice/demo")["README.md"].split("---\n")[1])
+    assert metadata["license"] == ("mit" if licence == "mit" else "other")
+    assert (metadata["sdk"], metadata["app_file"], metadata["tags"]) == ("gradio", "app.py", ["ganzoo", "gan"])
+    assert set(metadata) <= {"title", "sdk", "sdk_version", "app_file", "license", "license_name", "tags"}

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError
+from ..errors import UsageError, printable
 from .counts import COUNT
 
 
@@ -54,15 +54,16 @@ def push(model: str, repository: str | None, space: bool, **options: Any) -> Non
 @contextmanager
 def _folder_of(model: str) -> Iterator[Path]:
     """MODEL's folder; one on the Hub is brought here whole, with its card and pictures, to be copied."""
-    from ..hub import local_folder, model_folder
-    from ..hubclient import is_reference, parse_reference
+    from ..hub import hub_reference, local_folder, model_folder
+    from ..hubclient import is_reference
     from ..pull import pull
 
     if local_folder(model) is not None or not is_reference(model):
         yield model_folder(model)
         return
+    reference = hub_reference(model)
     with TemporaryDirectory(prefix="ganzoo-") as beside:
-        yield pull(parse_reference(model), Path(beside) / "model")
+        yield pull(reference, Path(beside) / "model")
 
 
 @click.command(
@@ -107,8 +108,9 @@ def card(model: str, **licence: str | None) -> None:
     """Write the card of MODEL, a run or model folder, and print its path. What you edited in it stays as it is."""
     from dataclasses import replace
 
-    from ..card import CARD, write_card
+    from ..card import write_card
     from ..config import LicenceConfig, read_config, write_config
+    from ..frontmatter import CARD, unknown_licence
     from ..hub import local_folder
 
     folder = local_folder(model)
@@ -116,6 +118,11 @@ def card(model: str, **licence: str | None) -> None:
         raise UsageError(f"there is no model folder {model}: a card is written into a folder")
     config = read_config(folder)
     stated = {key: text for key, text in licence.items() if text}
+    unprintable = [text for text in stated.values() if not text.isprintable() or len(text) > 1000]
+    if unprintable:
+        raise UsageError(f"'{printable(unprintable[0])}' is no licence or credit: write one line of text")
+    if "weights" in stated and (unknown := unknown_licence(stated["weights"])):
+        click.echo(unknown, err=True)
     if stated:
         write_config(folder, replace(config, licence=LicenceConfig(**{**asdict(config.licence), **stated})))
     write_card(folder, model)

@@ -8,8 +8,10 @@ from typing import Any
 
 from ..config import CONFIG, read_config
 from ..errors import ModelError, printable
-from ..hub import download, local_folder, look_up, refuse_stray_paths
-from ..hubclient import connect, is_reference, parse_reference
+from ..hub import download, hub_reference, local_folder, refuse_large_config
+from ..hubclient import connect, is_reference
+from ..hubsnapshot import look_up, refuse_stray_paths
+from ..registry import is_same_distribution, registry
 from ..weights import WEIGHTS, read_header, refuse_other_weights
 
 
@@ -26,12 +28,13 @@ def facts(model: str) -> dict[str, Any]:
         size = (folder / WEIGHTS).stat().st_size
         count = sum(math.prod(tensor.shape) for tensor in header.values())
         return {"model": model, "values": count, "bytes": size, **asdict(read_config(folder))}
-    api = connect()
-    snapshot = look_up(api, parse_reference(model))
+    reference, api = hub_reference(model), connect()
+    snapshot = look_up(api, reference)
     refuse_stray_paths(snapshot)
     refuse_other_weights(model, snapshot.files)
     if CONFIG not in snapshot.files:
         raise ModelError(f"{model} is no model of ganzoo: it has no {CONFIG}")
+    refuse_large_config(snapshot)
     config = read_config(download(api, snapshot, [CONFIG]))
     size = snapshot.files[WEIGHTS].size
     return {"model": str(snapshot.reference), "values": None, "bytes": size, **asdict(config)}
@@ -45,7 +48,7 @@ def page(facts: dict[str, Any]) -> str:
             "generator",
             f"{facts['generator']} ({', '.join(f'{key} {value}' for key, value in facts['options'].items())})",
         ),
-        ("needs", f"{plugin['distribution']} {plugin['version']} (plugin {plugin['name']})"),
+        ("needs", _needs(facts["generator"], plugin)),
         ("makes", _sample(target) + (f", from {_sample(facts['source'])}" if facts["source"] else "")),
         ("classes", ", ".join(facts["class_names"]) or str(facts["classes"])),
         ("weights", f"{facts['bytes']:,} bytes" + (f", {facts['values']:,} values" if facts["values"] else "")),
@@ -58,6 +61,16 @@ def page(facts: dict[str, Any]) -> str:
     return "\n".join(
         [f"model {printable(facts['model'])}", *(f"  {key}: {printable(text, 400)}" for key, text in rows)]
     )
+
+
+def _needs(generator: str, stated: dict[str, Any]) -> str:
+    """What provides the generator: a fact if it is installed here, else what the model's author claims."""
+    needs = f"{stated['distribution']} {stated['version']} (plugin {stated['name']})"
+    plugin = registry().provider("generator", generator)
+    if plugin is not None and is_same_distribution(plugin.distribution, stated["distribution"]):
+        return needs
+    here = f"; here {plugin.distribution} provides it" if plugin else "; no plugin that is installed here provides it"
+    return f"its author claims {needs}{here}"
 
 
 def _sample(sample: dict[str, Any]) -> str:
