@@ -17,10 +17,11 @@ from . import sections
 from .command import command_for
 from .config import Config, LicenceConfig, Metric, read_config
 from .errors import GanzooError, ModelError
-from .files import write_atomically
+from .files import read_bounded, write_atomically
 from .registry import registry
 
 CARD = "README.md"
+_MAX_BYTES = 2**20
 _FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _OURS = ("library_name", "pipeline_tag", "base_recipe", "model-index")
 _MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|"})
@@ -32,7 +33,10 @@ def write_card(folder: Path, model: str | None = None) -> None:
     model: what a reader passes to `ganzoo.load`, by default the folder. Raises `ModelError`.
     """
     path = folder / CARD
-    earlier = [path.read_text(encoding="utf-8")] if path.exists() else []
+    try:
+        earlier = [read_bounded(path, _MAX_BYTES).decode("utf-8")] if path.exists() else []
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): mend it") from error
     card = render(read_config(folder), model or str(folder), (folder / "samples.png").exists(), earlier)
     write_atomically(path, card.encode())
 

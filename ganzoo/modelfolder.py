@@ -36,6 +36,7 @@ from .config import (
     write_config,
 )
 from .errors import Incompatible, ModelError, PluginError, UnknownName, printable
+from .files import open_regular
 from .interfaces import Role
 from .model import Model
 from .registry import Registry, registry
@@ -144,7 +145,7 @@ def load_model(folder: Path, device: torch.device, components: Registry | None =
     if not weights.exists():
         refuse_other_weights(str(folder), [path.name for path in folder.iterdir()])
     header = read_header(weights)
-    network = blueprint(construct, len(header), str(folder))
+    network = blueprint(construct, [one.shape for one in header.values()], str(folder))
     compare(weights, header, network.state_dict(keep_vars=True))
     tensors = _read(weights, header, device)
     network.load_state_dict(tensors, assign=True)
@@ -208,7 +209,7 @@ def _read(weights: Path, header: Mapping[str, TensorHeader], device: torch.devic
     """
     tensors = {}
     try:
-        with weights.open("rb", buffering=0) as file:
+        with open_regular(weights) as file:
             for name, stated in header.items():
                 tensor = torch.empty(stated.shape, dtype=_DTYPES[stated.dtype])
                 place = memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]

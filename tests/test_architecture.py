@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "ganzoo"
 
 LAYERS = [
-    {"errors", "specs", "files", "strictjson", "sections", "history", "symptoms"},
+    {"errors", "specs", "files", "strictjson", "stricttoml", "sections", "history", "symptoms"},
     {"hookspecs", "interfaces", "health"},
     {"admission", "source", "registry"},
     {"recipe"},
