@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
+from torch.nn.parameter import is_lazy
 from torch.utils._device import DeviceContext
 
 from .errors import ModelError, printable
 
 _SLACK = 4
 _SPARE = 256
+_STRAYS = 8
+"""Parameters that fit no tensor of the file, as of a layer that the constructor replaces: more are given up."""
 _OWN = frozenset(vars(nn.Module()))
 _FILLS = {Tensor.normal_, Tensor.uniform_, Tensor.zero_, Tensor.fill_}
 
 
-def blueprint(construct: Callable[[], nn.Module], tensors: int, where: str) -> nn.Module:
+def blueprint(construct: Callable[[], nn.Module], shapes: Collection[tuple[int, ...]], where: str) -> nn.Module:
     """Build a network from options that nobody vouches for.
 
-    tensors: how many its weights' file has; a network of many times as many is given up while it is being built.
-    Raises `ModelError` that begins with `where`, whatever the constructor raises.
+    shapes: of the tensors in its weights' file; a network of many times as many, or of others, is given up while it
+    is being built. Raises `ModelError` that begins with `where`, whatever the constructor raises.
     """
     try:
-        with torch.random.fork_rng(devices=[]), _Meta(), _at_most(tensors * _SLACK + _SPARE):
+        with torch.random.fork_rng(devices=[]), _Meta(), _fitting(shapes):
             return construct()
     except Exception as error:  # a constructor given hostile options may raise anything
         reason = printable(str(error).split("\n")[0] or type(error).__name__, 300)
@@ -59,16 +62,25 @@ def left_on_meta(network: nn.Module) -> bool:
 
 
 @contextmanager
-def _at_most(count: int) -> Iterator[None]:
-    """Let this thread register at most `count` parameters, buffers and submodules with modules."""
-    thread, registered = threading.get_ident(), 0
+def _fitting(shapes: Collection[tuple[int, ...]]) -> Iterator[None]:
+    """Let this thread register parameters, buffers and submodules as a network for tensors of these shapes does."""
+    thread, known, most = threading.get_ident(), set(shapes), len(shapes) * _SLACK + _SPARE
+    registered = strays = 0
 
     def on_registration(owner: nn.Module, name: str, value: Any) -> None:
-        nonlocal registered
-        if threading.get_ident() == thread and value is not None:
-            registered += 1
-            if registered > count:
-                raise ModelError("it would have far more parts than the weights' file has tensors")
+        nonlocal registered, strays
+        if threading.get_ident() != thread or value is None:
+            return
+        registered += 1
+        if registered > most:
+            raise ModelError("it would have far more parts than the weights' file has tensors")
+        if isinstance(value, nn.Parameter) and not is_lazy(value) and tuple(value.shape) not in known:
+            strays += 1
+            if strays > _STRAYS:
+                raise ModelError(
+                    f"it would have parameters such as {name} {tuple(value.shape)}, which fit no tensor in the "
+                    "weights' file"
+                )
 
     handles = [
         registration.register_module_parameter_registration_hook(on_registration),

@@ -16,7 +16,7 @@ from . import frontmatter, sections
 from .command import command_for
 from .config import Config, Metric, PluginConfig, read_config
 from .errors import GanzooError, ModelError
-from .files import write_atomically
+from .files import read_bounded, write_atomically
 from .frontmatter import CARD, conditional
 from .markdown import code, escaped, python_string, shell_word
 from .registry import Plugin, is_same_distribution, registry
@@ -31,6 +31,10 @@ def write_card(folder: Path, model: str | None = None) -> None:
     """
     path = folder / CARD
     earlier = [read_card(path)] if path.exists() else []
+    try:
+        earlier = [read_bounded(path, _MAX_BYTES).decode("utf-8")] if path.exists() else []
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): mend it") from error
     card = render(read_config(folder), model or str(folder), (folder / "samples.png").exists(), earlier)
     write_atomically(path, card.encode())
 

@@ -1,13 +1,15 @@
 """Checkpoints: a tree of tensors and plain values as safetensors and JSON, written beside and renamed.
 
-A kill at any instant leaves the last whole checkpoint; a damaged one is told from its hash, and the one before is
-taken. Never pickle.
+A kill at any instant leaves the last whole checkpoint; a damaged one is told from its hashes, which cover every byte,
+and the one before is taken. Never pickle.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -28,6 +30,9 @@ log = logging.getLogger("ganzoo")
 
 FORMAT = 1
 TENSORS, STATE = "state.safetensors", "state.json"
+_SEAL = re.compile(rb'\{"sha256 of what follows": "([0-9a-f]{64})", ')
+_UNSEALED = b'{"format": 1, '
+"""How a state began before it was sealed; such checkpoints are still read."""
 
 
 class NewerFormat(CheckpointError):
@@ -57,9 +62,25 @@ def _write(beside: Path, tree: Mapping[str, Any]) -> None:
     values = _split(tree, "", tensors)
     write_tensors(tensors, beside / TENSORS)
     state = {"format": FORMAT, "versions": _versions(), "sha256": file_hash(beside / TENSORS), "values": values}
-    (beside / STATE).write_text(json.dumps(state))
+    (beside / STATE).write_bytes(sealed(json.dumps(state).encode()))
     for path in (beside / TENSORS, beside / STATE, beside):
         flush(path)
+
+
+def sealed(state: bytes) -> bytes:
+    """A JSON object's text with a first key that holds the hash of all that follows it."""
+    rest = state.removeprefix(b"{")
+    return b'{"sha256 of what follows": "%s", ' % hashlib.sha256(rest).hexdigest().encode() + rest
+
+
+def _unsealed(text: bytes) -> Any:
+    """The object whose text `sealed` gave, or one of before there were seals. Raises `ValueError` for any other."""
+    seal = _SEAL.match(text)
+    if seal and hashlib.sha256(text[seal.end() :]).hexdigest().encode() != seal[1]:
+        raise ValueError(f"{STATE} does not match its hash")
+    if not seal and not text.startswith(_UNSEALED):
+        raise ValueError(f"{STATE} does not begin as ganzoo writes it")
+    return json.loads(text)
 
 
 def _versions() -> dict[str, str]:
@@ -92,14 +113,14 @@ def load(folder: Path) -> dict[str, Any]:
 def _load(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """The tree, and the versions that wrote it."""
     try:
-        state = json.loads((folder / STATE).read_text())
+        state = _unsealed((folder / STATE).read_bytes())
         if state["format"] > FORMAT:
             raise NewerFormat(f"checkpoint {folder} has format {state['format']}: update ganzoo to read it")
         if file_hash(folder / TENSORS) != state["sha256"]:
             raise CheckpointError(f"checkpoint {folder} is damaged: {TENSORS} does not match its hash")
         tree: dict[str, Any] = _join(state["values"], load_file(folder / TENSORS))
         return tree, state.get("versions", {})
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"checkpoint {folder} is damaged: {_reason(error)}") from error
 
 
@@ -109,13 +130,13 @@ def _reason(error: Exception) -> str:
         return f"{Path(str(error.filename)).name}: {error.strerror}" if error.filename else str(error)
     if isinstance(error, json.JSONDecodeError):
         return f"{STATE} is no JSON ({error})"
-    if isinstance(error, KeyError | TypeError):
+    if isinstance(error, KeyError | TypeError | AttributeError | RecursionError):
         return f"{STATE} lacks {error}" if isinstance(error, KeyError) else f"{STATE} is not what ganzoo writes"
     return str(error)
 
 
 def last(folder: Path) -> Path | None:
-    """The newest whole checkpoint in a folder, if there is one."""
+    """The newest checkpoint in a folder, if there is one."""
     found = checkpoints(folder)
     return found[-1] if found else None
 
@@ -156,8 +177,8 @@ def _tell_other_versions(path: Path, versions: Mapping[str, str]) -> None:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Whole checkpoints in a folder, oldest first."""
-    found = [path for path in folder.glob("[0-9]*") if path.name.isdigit() and (path / STATE).exists()]
+    """Checkpoints in a folder, oldest first, damaged ones among them."""
+    found = [path for path in folder.glob("[0-9]*") if path.name.isdigit() and path.is_dir()]
     return sorted(found, key=lambda path: int(path.name))
 
 

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from .errors import ModelError, printable
-from .files import write_atomically
+from .files import read_bounded, write_atomically
 from .specs import Sample
 from .strictjson import parse
 
@@ -128,7 +128,7 @@ def read_config(folder: Path) -> Config:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ModelError(f"{path} has {path.stat().st_size} bytes: more than {MAX_BYTES} are not read")
-        text = path.read_bytes()
+        text = read_bounded(path, _MAX_BYTES)
     except OSError as error:
         raise ModelError(f"{folder} is no model folder: {CONFIG} cannot be read ({error.strerror or error})") from error
     return parse_config(text, str(path))

@@ -1,11 +1,17 @@
-"""Files that are written whole or not at all, and their hashes. No torch here."""
+"""Files that are written whole or not at all, files of strangers read with care, and hashes. No torch here."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
+
+_GIT_BYTES = 2**30
+"""Of a file that git names by its content; the Hub does so up to 10 MB."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -21,9 +27,33 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, or what a link leads to, unless it is a pipe, a device, a socket or a folder.
+
+    A pipe without a writer would keep its reader waiting for ever, and some devices never end. Raises `OSError`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return open(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most `limit` bytes. Raises `OSError` for any other."""
+    with open_regular(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than the {limit:,} bytes that are read", str(path))
+    return data
+
+
 def file_hash(path: Path) -> str:
     """sha256 of a file, in hex."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -34,7 +64,7 @@ def content_hash(content: Path | bytes) -> str:
 
 def git_hash(content: Path | bytes) -> str:
     """The name that git gives a file's content, in hex; the Hub states it for files too small for a sha256."""
-    data = content if isinstance(content, bytes) else content.read_bytes()
+    data = content if isinstance(content, bytes) else read_bounded(content, _GIT_BYTES)
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import stricttoml
 from .errors import RunError
+from .files import read_bounded
 
 RECIPE, METRICS = "recipe.toml", "metrics.jsonl"
 FINDINGS = "findings"
 """The key of a row's findings; all other values of a row are numbers."""
+_MAX_ROWS_BYTES = 2**30
+_MAX_JSON_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,10 @@ def read_history(folder: Path) -> History:
         what = "it has no recipe.toml" if folder.is_dir() else "there is no such folder"
         raise RunError(f"{folder} is no run folder ({what}): give the folder that `ganzoo train` printed")
     try:
-        text = path.read_text(encoding="utf-8")
-        recipe = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        recipe, text = stricttoml.read(path)
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise RunError(f"{path} cannot be read: {error}") from error
     rows, damaged = read_rows(folder / METRICS)
     config = _json(folder / "model" / "config.json")
@@ -90,7 +94,7 @@ def told_damage(folder: Path, damaged: int) -> str:
 def read_rows(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The rows of a `metrics.jsonl`, by images, and how many lines are damaged. A missing file has none."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_bounded(path, _MAX_ROWS_BYTES).splitlines()
     except OSError:
         return [], 0
     rows = [_row(line) for line in lines if line.strip()]
@@ -122,7 +126,7 @@ def _finite(value: object) -> bool:
 def _json(path: Path) -> dict[str, Any]:
     """A JSON object, or an empty one if the file is missing or damaged."""
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(read_bounded(path, _MAX_JSON_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

@@ -24,6 +24,7 @@ from .config import (
     read_config,
 )
 from .errors import Incompatible, ModelError, PluginError, UnknownName, printable
+from .files import open_regular
 from .model import Model
 from .registry import Registry, registry
 from .tensorfile import write_tensors
@@ -61,7 +62,7 @@ def load_model(folder: Path, device: torch.device, components: Registry | None =
     if not weights.exists():
         refuse_other_weights(str(folder), [path.name for path in folder.iterdir()])
     header = read_header(weights)
-    network = blueprint(construct, len(header), str(folder))
+    network = blueprint(construct, [one.shape for one in header.values()], str(folder))
     compare(weights, header, network.state_dict(keep_vars=True))
     tensors = _read(weights, header, device)
     network.load_state_dict(tensors, assign=True)
@@ -126,7 +127,7 @@ def _read(weights: Path, header: Mapping[str, TensorHeader], device: torch.devic
     """
     tensors = {}
     try:
-        with weights.open("rb", buffering=0) as file:
+        with open_regular(weights) as file:
             for name, stated in header.items():
                 tensor = torch.empty(stated.shape, dtype=_DTYPES[stated.dtype])
                 place = memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]

@@ -6,7 +6,6 @@ The same keys in a TOML file, in a plugin's mapping, in `--set part.option=value
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, field, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from . import stricttoml
 from .errors import RecipeError, did_you_mean, printable
 from .registry import Registry
 
@@ -264,10 +264,10 @@ def find_recipe(name: str, registry: Registry) -> dict[str, Any]:
     if name.endswith(".toml"):
         path = Path(name)
         try:
-            tree = tomllib.loads(path.read_text())
+            tree, _ = stricttoml.read(path)
         except OSError as error:
             raise RecipeError(f"recipe {name} cannot be read: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise RecipeError(f"recipe {name} is no valid TOML: {error}") from error
         return {"name": path.stem, **tree}
     return {"name": name, **merge({}, registry.load("recipe", name))}
@@ -321,8 +321,8 @@ def known_as(name: str) -> str:
 def parse_value(text: str) -> Any:
     """A TOML value or a count such as 500k; anything else stays a string."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return stricttoml.parse(f"value = {text}")["value"]
+    except ValueError:
         return _count(text)
 
 
@@ -355,8 +355,11 @@ def _shown(value: Any) -> str:
     return "absent" if value is None else str(value)
 
 
+_COUNT = re.compile(r"([0-9][0-9_]{0,39}(?:\.[0-9]{1,39})?)\s*([kKmM]?)")
+
+
 def _count(value: Any) -> Any:
-    match = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*([kKmM]?)", value) if isinstance(value, str) else None
+    match = _COUNT.fullmatch(value) if isinstance(value, str) else None
     if not match:
         return value
     number = float(match[1].replace("_", "")) * {"": 1, "k": 1_000, "m": 1_000_000}[match[2].lower()]

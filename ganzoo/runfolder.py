@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -12,7 +11,7 @@ from typing import Any
 
 import filelock
 
-from . import checkpoint
+from . import checkpoint, stricttoml
 from .build import Game
 from .callbacks.metrics import METRICS
 from .config import CONFIG, EVALUATION
@@ -91,8 +90,8 @@ def refuse_other_recipe(folder: Path, recipe: Recipe, game: Game) -> None:
     if not path.exists() or checkpoint.last(folder / "checkpoints") is None:
         return
     try:
-        old = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        old, _ = stricttoml.read(path)
+    except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({error}): begin anew with --restart or choose --out") from error
     found = differences(_completed(old), recipe.to_dict())
     changes = [one for one in found if not one.startswith(_FREE)]

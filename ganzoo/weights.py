@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import ModelError, printable
+from .files import open_regular
 from .strictjson import parse
 
 WEIGHTS = "model.safetensors"
@@ -21,6 +23,7 @@ BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, 
 _PICKLES = (".bin", ".ckpt", ".h5", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
 _MAX_HEADER = 16 * 2**20
 _MAX_AXES = 8
+_MAX_TENSORS = 8192
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
     Raises `ModelError` unless the file is exactly as long as its tensors, each as long as its shape and type say.
     """
     try:
-        with path.open("rb") as file:
-            total = path.stat().st_size
+        with open_regular(path) as file:
+            total = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
             if total < 8 or length > total - 8:
                 raise ModelError(f"{path} is truncated: it is {total} bytes long, its header alone claims {length}")
@@ -53,6 +56,8 @@ def read_header(path: Path) -> dict[str, TensorHeader]:
         if not isinstance(tree, dict):
             raise ValueError("it is no JSON object")
         tree.pop("__metadata__", None)
+        if len(tree) > _MAX_TENSORS:
+            raise ValueError(f"it names {len(tree)} tensors: more than {_MAX_TENSORS} are not read")
         _check_places(tree, total - 8 - length)
     except ValueError as error:
         raise ModelError(f"{path} has no valid safetensors header: {error}") from error

@@ -30,6 +30,7 @@ LAYERS = [
         "publication",
     },
     {"errors", "specs", "files", "strictjson", "sections", "markdown", "history", "symptoms"},
+    {"errors", "specs", "files", "strictjson", "stricttoml", "sections", "history", "symptoms"},
     {"hookspecs", "interfaces", "health"},
     {"admission", "source", "registry"},
     {"recipe"},

@@ -109,6 +109,15 @@ def _widen(tensors: dict[str, torch.Tensor]) -> None:
     tensors["layers.0.bias"] = torch.zeros(9)
 
 
+def _multiply(tensors: dict[str, torch.Tensor]) -> None:
+    tensors.update({f"more.{number}": torch.zeros(1) for number in range(9000)})
+
+
+def _deep_with_tensors_that_fit(folder: Path) -> None:
+    _edit(options__widths=[1] * 50_000)(folder)
+    _tensors(lambda tensors: tensors.update(weight=torch.zeros(1, 1), bias=torch.zeros(1)))(folder)
+
+
 def _first_key_twice(header: bytes) -> bytes:
     tree = json.loads(header)
     name = next(name for name in tree if name != "__metadata__")
@@ -139,7 +148,9 @@ HOSTILE = {
     ),
     "vaster width": (_edit(options__widths=[10**18]), "cannot be built as configured|does not fit"),
     "overflowing width": (_edit(options__widths=[2**40, 2**40]), "cannot be built as configured"),
-    "vast depth": (_edit(options__widths=[1] * 50_000), "far more parts than the weights' file has tensors"),
+    "vast depth": (_edit(options__widths=[1] * 50_000), r"parameters such as weight \(1, 1\), which fit no tensor in"),
+    "vast depth that fits": (_deep_with_tensors_that_fit, "far more parts than the weights' file has tensors"),
+    "tensors without end": (_tensors(_multiply), "it names 9004 tensors: more than 8192 are not read"),
     "negative width": (_edit(options__widths=[-8]), "cannot be built as configured"),
     "vast sample": (_edit(target__shape=[10**9]), r"target\.shape\.0: input should be less than"),
     "vast sample of many axes": (_edit(target__shape=[2**20, 2**20]), "more than 268435456 values"),
@@ -158,7 +169,7 @@ HOSTILE = {
     "empty config": (_rewrite(lambda text: b""), "is no valid JSON"),
     "list as config": (_rewrite(lambda text: b"[]"), "the whole: "),
     "deep config": (_rewrite(lambda text: b"[" * 100_000), "nested too deeply"),
-    "vast config": (_rewrite(lambda text: text + b" " * 2**20), "more than 1048576 are not read"),
+    "vast config": (_rewrite(lambda text: text + b" " * 2**20), "more than the 1,048,576 bytes that are read"),
     "NaN weight": (_tensors(_set_nan), r"layers\.0\.bias has values that are not finite"),
     "wrong shape": (_tensors(_widen), r"layers\.0\.bias is \(9,\) F32, the network has \(8,\)"),
     "wrong dtype": (
@@ -347,7 +358,7 @@ class _Odd(nn.Module):
 def test_what_is_not_saved_gets_its_values_from_the_constructor(folder):
     from ganzoo.blueprint import blueprint, left_on_meta
 
-    network = blueprint(lambda: _Odd(None, None, 0), 1, "here")
+    network = blueprint(lambda: _Odd(None, None, 0), [(3,)], "here")
     network.load_state_dict({"weight": torch.ones(3)}, assign=True)
     assert left_on_meta(network)
 

@@ -51,8 +51,7 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(small, how, capl
         case _:
             os.truncate(tensors, 0)
     train(recipe)
-    if how != "no state":  # without its state it is no checkpoint at all
-        assert "is damaged" in caplog.text and "going on from 000000112" in caplog.text
+    assert "is damaged" in caplog.text and "going on from 000000112" in caplog.text
     assert weights("run") == weights("whole")
     assert Path("run/metrics.jsonl").read_bytes() == Path("whole/metrics.jsonl").read_bytes()
     assert [path.name for path in checkpoint.checkpoints(KEPT)] == ["000000224", "000000320"]
@@ -70,8 +69,7 @@ def test_if_all_are_damaged_it_is_said_and_nothing_is_removed(small):
 
 def test_a_checkpoint_of_a_newer_ganzoo_is_not_taken_for_a_damaged_one(small):
     train(small(images=320))
-    state = checkpoint.last(KEPT) / checkpoint.STATE
-    state.write_text(json.dumps({**json.loads(state.read_text()), "format": 99}))
+    change_state(format=99)
     with pytest.raises(ganzoo.CheckpointError, match="update ganzoo"):
         train(small(images=640))
     assert len(checkpoint.checkpoints(KEPT)) == 2
@@ -82,6 +80,7 @@ class Stop(Exception):
 
 
 _STEPS = ["write_text", "flush", "rename", "write_tensors", "rmtree"]
+_STEPS = ["write_bytes", "flush", "rename", "save_file", "rmtree"]
 
 
 @pytest.mark.parametrize("step", _STEPS)
@@ -106,7 +105,7 @@ def test_a_kill_at_any_step_of_writing_a_checkpoint_leaves_a_whole_one(step, num
 
     with monkeypatch.context() as patch:
         match step:
-            case "write_text" | "rename":
+            case "write_bytes" | "rename":
                 patch.setattr(Path, step, failing(getattr(Path, step)))
             case "rmtree":
                 patch.setattr(shutil, step, failing(shutil.rmtree))
@@ -329,20 +328,27 @@ def test_damaged_checkpoints_are_one_line_each(said):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("", "state.json is no JSON (Expecting value: line 1 column 1 (char 0))"),
-        ("[]", "state.json is not what ganzoo writes"),
-        ("{}", "state.json lacks 'format'"),
+        (b"", "state.json does not begin as ganzoo writes it"),
+        (b'{"format": 1, ', "state.json is no JSON (Expecting property name enclosed in double quotes: line 1"),
+        (b'{"format": 1, "sha256": []}', "state.safetensors does not match its hash"),
+        (checkpoint.sealed(b'{"n": 1}'), "state.json lacks 'format'"),
+        (checkpoint.sealed(b'{"n": 1}') + b"\n", "state.json does not match its hash"),
+        (b'{"format": 1, "values": ' + b"[" * 100_000, "state.json is not what ganzoo writes"),
     ],
 )
 def test_a_damaged_state_file_is_told_in_words(said, content, reason):
     said()
-    (KEPT / "000000320" / checkpoint.STATE).write_text(content)
-    assert said() == (0, [f"checkpoint run/checkpoints/000000320 is damaged: {reason}: going on from 000000160"])
+    (KEPT / "000000320" / checkpoint.STATE).write_bytes(content)
+    code, (line,) = said()
+    assert code == 0 and line.startswith(f"checkpoint run/checkpoints/000000320 is damaged: {reason}")
+    assert line.endswith(": going on from 000000160")
 
 
 def change_state(**changes) -> None:
     path = KEPT / "000000320" / checkpoint.STATE
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    state = {**json.loads(path.read_bytes()), **changes}
+    del state[next(iter(state))]  # the seal of what it was
+    path.write_bytes(checkpoint.sealed(json.dumps(state).encode()))
 
 
 def test_a_newer_format_is_one_line(said):
