@@ -33,6 +33,11 @@ def stakes(loss: Loss) -> Stakes | None:
         return None
 
 
+def direction(loss: Loss, known: Stakes | None) -> int:
+    """1 if discriminators score real samples high, -1 if low: as the loss says, or as what it pays shows."""
+    return -1 if loss.low_for_real or (known is not None and known.sign < 0) else 1
+
+
 def rates(recipe: Recipe, loss: Loss) -> dict[str, float]:
     """The step size of each player."""
     return {role: options_for(recipe, (role,)).lr for role in loss.roles}
