@@ -124,10 +124,7 @@ class Bench:
         if missing:
             raise UsageError(f"{missing[0]} does not fit these data: {', '.join(found)} do")
         truth = values.truth(real, self.dataset)
-        return {
-            name: Measured(found[name], len(real), {"real": truth[name]} if name in truth else {})
-            for name in self.metrics or found
-        }
+        return {name: Measured(found[name], len(real), truth.get(name, {})) for name in self.metrics or found}
 
     def _pixels(self, source: _Source) -> Measured:
         """The sliced Wasserstein distance of pixels, for pictures that no features suit."""

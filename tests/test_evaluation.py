@@ -13,7 +13,7 @@ import torch
 from evaluation_parts import Corner, CornerClasses, Drawing, Playback, registry_with_corners
 
 import ganzoo
-from ganzoo.comparison import BETTER, columns, differences, is_better
+from ganzoo.comparison import BETTER, columns, differences, is_better, places
 from ganzoo.config import Metric
 from ganzoo.datachoice import build_dataset, data_to_measure
 from ganzoo.distances import DISTANCES, density_coverage, measure_features, statistics
@@ -23,7 +23,7 @@ from ganzoo.recipe import Part
 from ganzoo.reference import RealPictures, reference_for, summary
 from ganzoo.registry import registry
 from ganzoo.specs import Sample
-from ganzoo.values import METRICS, measure_values, sliced_wasserstein
+from ganzoo.values import METRICS, measure_values, mixture, sliced_wasserstein
 
 CPU = torch.device("cpu")
 SIDE = 8
@@ -429,6 +429,21 @@ def test_a_collapsed_ring_is_seen():
     assert found["sliced-wasserstein"] > 0.5 and found["mean-distance"] > 1
 
 
+def test_a_cloud_recovers_no_mode():
+    """It has a sample or two within 3σ of each, which is luck."""
+    cloud = toy("ring", Drawing(lambda n: 1.5 * torch.randn(n, 2)))
+    found = values_of(cloud)
+    assert 0 < found["share-within-3-sigma"] < 0.01 and found["modes-recovered"] == 0
+    assert cloud[0].provenance["least share"] == 0.0125 and cloud[0].provenance["real"] == 8
+
+
+def test_a_mode_is_recovered_by_a_tenth_of_its_even_share():
+    modes = build_dataset(Part("ring", {}), registry()).modes
+    for least, recovered in ((12, 7), (13, 8)):  # of 1,000 samples, 12.5 are needed
+        sample = torch.cat([modes[:7].repeat(142, 1)[: 1000 - least], modes[7:].repeat(least, 1)])
+        assert mixture(sample, build_dataset(Part("ring", {}), registry()))["modes-recovered"] == recovered
+
+
 def test_a_shifted_gaussian_is_as_far_as_it_is_shifted():
     metrics = toy("gaussian", Drawing(lambda n: 4 + 0.5 + 1.25 * torch.randn(n, 1)))
     found = values_of(metrics)
@@ -564,10 +579,18 @@ def test_numbers_in_a_column_were_measured_alike():
     ]  # fmt: skip
 
 
+def test_equal_numbers_share_a_place():
+    fids = {"a": number(3.0), "b": number(1.00001), "c": number(1.0), "d": number(2.0)}
+    assert places(fids) == {"b": 1, "c": 1, "d": 3, "a": 4}
+    modes = {"a": number(0.0, "modes-recovered"), "b": number(8.0, "modes-recovered")}
+    assert list(places(modes).items()) == [("b", 1), ("a", 2)]
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ({"data": "mnist"}, "data cifar10 and mnist"),
+        ({"data": "mnist"}, "other data: a was measured against cifar10; b was measured against mnist"),
+        ({"data": "ring", "name": "modes-recovered"}, "other data: a was measured against cifar10; b was measured ag"),
         ({"samples": 50}, "samples 100 and 50"),
         ({"features hash": "b"}, "features hash a and b"),
         ({"size": "3x64x64"}, "size none and 3x64x64"),

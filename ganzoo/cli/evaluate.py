@@ -104,23 +104,21 @@ def _facts(metric: Metric) -> dict[str, Any]:
 
 def _several(results: Mapping[str, Sequence[Metric]]) -> None:
     """A table for each way of measuring, the models in order of the first metric where it ranks them."""
-    from ..comparison import BETTER, columns, differences
+    from ..comparison import BETTER, columns, differences, places
 
     found = columns(results)
     first = next(iter(found))[0]
-    problem, models = differences(results, first), list(results)
+    problem = differences(results, first)
     ranked = problem is None and BETTER[first] is not None
-    if ranked:
-        numbers = next(iter(found.values()))
-        models.sort(key=lambda model: numbers[model].value, reverse=BETTER[first] == "higher")
+    place = places(next(iter(found.values()))) if ranked else dict.fromkeys(results, "")
     tables: dict[str, list[dict[str, Metric]]] = {}
     for column in found.values():
         tables.setdefault(_setting(next(iter(column.values()))), []).append(column)
     for setting, alike in tables.items():
         click.echo(setting)
         rows = [
-            [str(place) if ranked else "", model, *(_number(one[model]) if model in one else "" for one in alike)]
-            for place, model in enumerate(models, 1)
+            [str(place[model]), model, *(_number(one[model]) if model in one else "" for one in alike)]
+            for model in place
             if any(model in one for one in alike)
         ]
         table(["", "model", *(_title(next(iter(column.values()))) for column in alike)], rows)
