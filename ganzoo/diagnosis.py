@@ -15,6 +15,7 @@ from .interfaces import AdversarialLoss, Loss
 from .optim import options_for
 from .recipe import Recipe
 from .registry import Registry, registry
+from .verdict import evaluated
 
 
 def stakes(loss: Loss) -> Stakes | None:
@@ -44,7 +45,7 @@ def rates(recipe: Recipe, loss: Loss) -> dict[str, float]:
 
 
 def diagnose(folder: Path, components: Registry | None = None) -> tuple[History, list[Finding]]:
-    """Judge a run folder by its metrics. Raises `RunError` if it is none.
+    """Judge a run folder by its metrics and evaluations; findings by images. Raises `RunError` if it is none.
 
     Without the plugin of its loss only the rules that need to know nothing of it are applied.
     """
@@ -56,4 +57,5 @@ def diagnose(folder: Path, components: Registry | None = None) -> tuple[History,
         known, speeds = stakes(loss), rates(recipe, loss)
     except (GanzooError, TypeError, ValueError):
         known, speeds = None, {}
-    return history, judge(history.rows, known, speeds)
+    found = [*judge(history.rows, known, speeds), *evaluated(history)]
+    return history, sorted(found, key=lambda one: one.images)

@@ -19,6 +19,7 @@ CORE = ROOT / "ganzoo"
 LAYERS = [
     {"errors", "specs", "files", "strictjson", "sections", "history", "symptoms"},
     {"hookspecs", "interfaces", "health"},
+    {"verdict"},
     {"admission", "source", "registry"},
     {"recipe"},
     {"distributed"},

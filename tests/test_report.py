@@ -173,9 +173,18 @@ def test_findings_are_listed_with_their_place_and_remedy(pictures_run, tmp_path)
 
 def test_a_finding_that_is_over_is_no_verdict(tmp_path):
     failure = {"code": "collapse", "player": "G", "severity": "failure", "evidence": "G collapsed"}
-    run = rows(empty_run(tmp_path / "a"), {"images": 100, "health/G/spread": 0.0, "findings": [failure]},
-               {"images": 200, "health/G/spread": 1.0, "findings": [{**failure, "ended": True}]})  # fmt: skip
-    assert 'class="badge good">healthy' in render(run)
+    run = rows(empty_run(tmp_path / "a"), {"images": 100_000, "health/G/spread": 0.0, "findings": [failure]},
+               {"images": 200_000, "health/G/spread": 1.0, "findings": [{**failure, "ended": True}]})  # fmt: skip
+    assert 'class="badge note">no symptoms' in render(run)
+
+
+def test_a_short_run_and_one_that_nobody_evaluated_are_not_called_healthy(tmp_path):
+    run = rows(empty_run(tmp_path / "a"), {"images": 60_000, "iteration": 60, "health/G/spread": 1.0})
+    text = render(run)
+    assert 'class="badge note">too early to tell' in text and "The rules need 200,000 images" in text
+    rows(run, {"images": 200_000, "iteration": 200, "health/G/spread": 1.0})
+    text = render(run)
+    assert 'class="badge note">no symptoms' in text and f"<code>ganzoo eval {run}</code>" in text
 
 
 def test_nothing_hostile_survives(tmp_path):
