@@ -295,6 +295,8 @@ class Dataset(ABC):
     licence: str | None = None
     count: float | None = None
     """Samples, if that is known before they are read; infinite for a distribution."""
+    part_of: str | None = None
+    """The data set that these are a selection of, whose learned features suit them too."""
 
     @property
     @abstractmethod

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,15 @@ from ganzoo.config import Metric
 from ganzoo.datachoice import build_dataset, data_to_measure
 from ganzoo.distances import DISTANCES, density_coverage, measure_features, statistics
 from ganzoo.evaluation import Bench, Question
-from ganzoo.features import Extractor, as_pictures, cache_folder, fingerprint
+from ganzoo.features import (
+    Extractor,
+    Lesson,
+    as_pictures,
+    cache_folder,
+    fingerprint,
+    known_path,
+    learned_path,
+)
 from ganzoo.recipe import Part
 from ganzoo.reference import RealPictures, reference_for, summary
 from ganzoo.registry import registry
@@ -493,6 +502,66 @@ def test_pixels_need_neither_features_nor_torch_fidelity(data, corners, monkeypa
 def test_what_cannot_be_measured_is_told_before_data_are_read(data, corners, options, message):
     with pytest.raises(ganzoo.UsageError, match=message):
         bench(data(pictures(10)), corners, **options)
+
+
+def lesson(count, classes=2):
+    label = torch.arange(100) % classes
+    return Lesson(torch.zeros(count, 3, 8, 8, dtype=torch.uint8), label, torch.zeros(0), label, classes, "x")
+
+
+@pytest.mark.parametrize(
+    ("count", "accuracy", "said"),
+    [
+        (2_000, 0.95, []),
+        (2_000, 0.55, ["hardly better than guessing, which is right for 50.0%"]),
+        (20, 0.95, ["20 pictures are few"]),
+        (20, 0.2, ["20 pictures are few", "hardly better than guessing"]),
+    ],
+)
+def test_features_that_learned_little_are_doubted(count, accuracy, said):
+    doubts = list(lesson(count).doubts(accuracy))
+    assert len(doubts) == len(said) and all(part in doubt for part, doubt in zip(said, doubts, strict=True))
+
+
+def test_guessing_is_always_naming_the_most_frequent_class():
+    uneven = replace(lesson(2_000), test_label=torch.tensor([0] * 9 + [1]))
+    assert len(list(uneven.doubts(0.9))) == 1 and list(uneven.doubts(0.95)) == []
+
+
+def test_a_part_of_a_data_set_takes_the_features_of_the_whole():
+    part = Part("fashion-mini", {})
+    spec = build_dataset(part, registry()).spec
+    own, whole = (learned_path("classifier", Part(name, {}), spec) for name in ("fashion-mini", "fashion-mnist"))
+    assert known_path("classifier", part, spec, registry()) == own
+    whole.parent.mkdir(parents=True)
+    whole.write_bytes(b"")
+    assert known_path("classifier", part, spec, registry()) == whole
+    own.write_bytes(b"")
+    assert known_path("classifier", part, spec, registry()) == own
+
+
+@pytest.mark.parametrize(
+    ("samples", "metrics", "said"),
+    [
+        (6, ["fid"], "fid of 6 generated and 40 real samples says little: covariances of 6 features"),
+        (50, ["fid"], "fid of 50 generated and 40 real samples is too high"),
+        (50, ["kid"], None),
+    ],
+)
+def test_fid_of_few_samples_is_doubted_once(data, corners, caplog, samples, metrics, said):
+    part = data(pictures(40))
+    table = bench(part, corners, samples=samples, metrics=metrics)
+    for _ in range(2):
+        table.measure(Drawing(lambda n: as_samples(pictures(n, 1))), 0, {})
+    told = [record.getMessage() for record in caplog.records if "generated" in record.getMessage()]
+    assert len(told) == (said is not None) and all(said in one for one in told)
+
+
+def test_fid_of_many_samples_is_not_doubted(data, corners, caplog, monkeypatch):
+    monkeypatch.setattr("ganzoo.evaluation._FEW", 40)
+    made = Drawing(lambda n: as_samples(pictures(n, 1)))
+    bench(data(pictures(40)), corners, samples=40, metrics=["fid"]).measure(made, 0, {})
+    assert "generated" not in caplog.text
 
 
 def test_without_any_features_one_line_says_what_to_do(data, corners, monkeypatch, tmp_path):
