@@ -13,7 +13,7 @@ from .metricnames import BETTER
 
 COMPARED = (
     "features", "features hash", "real samples", "size", "resize", "seeds", "subset size", "splits", "neighbours",
-    "space", "projections",
+    "space", "projections", "least share",
 )  # fmt: skip
 """Facts in which two numbers must agree to be compared."""
 
@@ -31,6 +31,17 @@ def is_better(name: str, value: float, than: float) -> bool:
     return value < than if BETTER[name] == "lower" else BETTER[name] == "higher" and value > than
 
 
+def places(numbers: Mapping[str, Metric]) -> dict[str, int]:
+    """Models in order of a metric that ranks them, the best first, with their places; what is equal shares one.
+
+    Values are equal if their first four digits are, which are shown.
+    """
+    (name,) = {metric.name for metric in numbers.values()}
+    value = {model: float(f"{metric.value:.4g}") for model, metric in numbers.items()}
+    order = sorted(value, key=lambda model: value[model], reverse=BETTER[name] == "higher")
+    return {model: 1 + sum(is_better(name, other, value[model]) for other in value.values()) for model in order}
+
+
 def columns(results: Mapping[str, Sequence[Metric]]) -> dict[Terms, dict[str, Metric]]:
     """Comparable numbers together, {terms: {model: metric}}, in the order in which they were measured."""
     found: dict[Terms, dict[str, Metric]] = {}
@@ -43,6 +54,9 @@ def columns(results: Mapping[str, Sequence[Metric]]) -> dict[Terms, dict[str, Me
 
 def differences(results: Mapping[str, Sequence[Metric]], name: str) -> str | None:
     """In one line, why models cannot be ranked by a metric; None if they can."""
+    data = {model: ", ".join(dict.fromkeys(metric.data for metric in metrics)) for model, metrics in results.items()}
+    if len(set(data.values())) > 1:
+        return "other data: " + "; ".join(f"{model} was measured against {one}" for model, one in data.items())
     numbers = {model: next((one for one in metrics if one.name == name), None) for model, metrics in results.items()}
     first_model, first = next(iter(numbers.items()))
     for model, metric in numbers.items():

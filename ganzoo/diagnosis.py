@@ -15,6 +15,7 @@ from .interfaces import AdversarialLoss, Loss
 from .optim import options_for
 from .recipe import Recipe
 from .registry import Registry, registry
+from .verdict import evaluated
 
 
 def stakes(loss: Loss) -> Stakes | None:
@@ -33,13 +34,18 @@ def stakes(loss: Loss) -> Stakes | None:
         return None
 
 
+def direction(loss: Loss, known: Stakes | None) -> int:
+    """1 if discriminators score real samples high, -1 if low: as the loss says, or as what it pays shows."""
+    return -1 if loss.low_for_real or (known is not None and known.sign < 0) else 1
+
+
 def rates(recipe: Recipe, loss: Loss) -> dict[str, float]:
     """The step size of each player."""
     return {role: options_for(recipe, (role,)).lr for role in loss.roles}
 
 
 def diagnose(folder: Path, components: Registry | None = None) -> tuple[History, list[Finding]]:
-    """Judge a run folder by its metrics. Raises `RunError` if it is none.
+    """Judge a run folder by its metrics and evaluations; findings by images. Raises `RunError` if it is none.
 
     Without the plugin of its loss only the rules that need to know nothing of it are applied.
     """
@@ -51,4 +57,5 @@ def diagnose(folder: Path, components: Registry | None = None) -> tuple[History,
         known, speeds = stakes(loss), rates(recipe, loss)
     except (GanzooError, TypeError, ValueError):
         known, speeds = None, {}
-    return history, judge(history.rows, known, speeds)
+    found = [*judge(history.rows, known, speeds), *evaluated(history)]
+    return history, sorted(found, key=lambda one: one.images)

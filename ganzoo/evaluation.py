@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from .version import __version__
 _CHUNK = 256
 _REAL_SEED = 2**31
 _PIXELS = "sliced-wasserstein"
+_FEW = 10_000
+"""Samples that FID needs at least, of either kind; Heusel et al. 2017 (arXiv:1706.08500), appendix."""
+log = logging.getLogger("ganzoo")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Bench:
         self.field = only_field(dataset.spec, target)
         self.split = split_of(part, type(dataset))
         self.extractor: Extractor | None = None
+        self._warned = False
         self.metrics = self._named(question.metrics)
         if target.is_image and (not self.metrics or any(name in DISTANCES for name in self.metrics)):
             library("metrics")
@@ -102,7 +107,22 @@ class Bench:
         seeds = range(question.seed, question.seed + question.seeds)
         known = classes if getattr(generator, "conditional", False) else 0
         draws = [self._once(_Source(generator, known, seed, question.samples)) for seed in seeds]
+        self._doubt()
         return [self._metric(name, [draw[name] for draw in draws], facts) for name in draws[0]]
+
+    def _doubt(self) -> None:
+        """Warn, once, of an FID of few samples."""
+        if self.extractor is None or "fid" not in self.metrics or self._warned:
+            return
+        made, real, features = self.question.samples, self.reference.count, self.extractor.module.dimensions
+        if min(made, real) >= _FEW:
+            return
+        self._warned = True
+        said = "is too high: compare it with equal numbers only"
+        if min(made, real) <= features:
+            said = f"says little: covariances of {features:,} features take more samples than features"
+        log.warning("fid of %s generated and %s real samples %s (%s are advised)", f"{made:,}", f"{real:,}", said,
+                    f"{_FEW:,}")  # fmt: skip
 
     def _once(self, source: _Source) -> dict[str, Measured]:
         if not self.target.is_image:
@@ -125,10 +145,7 @@ class Bench:
         if missing:
             raise UsageError(f"{missing[0]} does not fit these data: {', '.join(found)} do")
         truth = values.truth(real, self.dataset)
-        return {
-            name: Measured(found[name], len(real), {"real": truth[name]} if name in truth else {})
-            for name in self.metrics or found
-        }
+        return {name: Measured(found[name], len(real), truth.get(name, {})) for name in self.metrics or found}
 
     def _pixels(self, source: _Source) -> Measured:
         """The sliced Wasserstein distance of pixels, for pictures that no features suit."""

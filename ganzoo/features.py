@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -22,6 +22,11 @@ from .interfaces import FeatureExtractor
 from .recipe import Part
 from .registry import Registry
 from .specs import DataSpec, Sample
+
+_HANDFUL = 1_000
+"""Pictures from which features can be learned that are worth measuring with."""
+_SKILL = 0.2
+"""What an extractor has to get right at least of what guessing the most frequent class gets wrong."""
 
 
 @runtime_checkable
@@ -68,6 +73,17 @@ class Lesson:
     classes: int
     source: str
 
+    def doubts(self, accuracy: float) -> Iterator[str]:
+        """Why features that were learned from this may say little. accuracy: on the pictures held out."""
+        if len(self.image) < _HANDFUL:
+            yield f"{len(self.image):,} pictures are few to learn features from: take {_HANDFUL:,} or more"
+        chance = self.test_label.bincount().max().item() / len(self.test_label)
+        if accuracy - chance < _SKILL * (1 - chance):
+            yield (
+                f"the features tell classes hardly better than guessing, which is right for {chance:.1%}: numbers that "
+                "are measured with them say little; raise --epochs, or learn from more pictures"
+            )
+
 
 @dataclass(frozen=True)
 class Extractor:
@@ -105,6 +121,14 @@ def learned_path(name: str, data: Part, spec: DataSpec) -> Path:
     return cache_folder() / "features" / f"{name}-{slug(data_name(data))}-{shapes}-{spec.classes}.safetensors"
 
 
+def known_path(name: str, data: Part, spec: DataSpec, registry: Registry) -> Path:
+    """The file of an extractor that was learned from these data, or else from those that they are a part of."""
+    whole = registry.load("dataset", data.name).part_of
+    own = learned_path(name, data, spec)
+    others = learned_path(name, Part(whole, {}), spec) if whole else own
+    return others if others.exists() and not own.exists() else own
+
+
 def learned_name(wanted: str | None, registry: Registry) -> str:
     """The extractor to train: the one named, or the first that can be learned. Raises `UsageError` if none can."""
     for name in [wanted] if wanted else registry.names("features"):
@@ -138,7 +162,7 @@ def load_extractor(
     cls = registry.load("features", name)
     options: dict[str, Any] = {"path": path} if colon else {}
     if not colon and isinstance(cls, Learned):
-        kept = learned_path(name, data, spec)
+        kept = known_path(name, data, spec, registry)
         if not kept.exists():
             raise UsageError(
                 f"features {name} are not learned from {data_name(data)} yet: run "
@@ -164,7 +188,7 @@ def _first_at_hand(data: Part, spec: DataSpec, registry: Registry) -> str:
         except GanzooError:
             continue
         if isinstance(cls, Learned):
-            if learned_path(name, data, spec).exists():
+            if known_path(name, data, spec, registry).exists():
                 ready[True].append(name)
         elif isinstance(cls, Pretrained) and cls.at_hand():
             ready[False].append(name)

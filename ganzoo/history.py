@@ -26,7 +26,8 @@ class History:
 
     recipe, recipe_text: of `recipe.toml`.  rows: of `metrics.jsonl`, by images, with finite numbers and findings only.
     damaged: lines that could not be read.  previews: pictures of the fixed samples, by images.
-    training: facts that were saved with the model.  evaluations: its results.  `model` is the folder of the model.
+    training: facts that were saved with the model.  evaluations: its results, and the last ones of a run that goes on.
+    `model` is the folder of the model.
     """
 
     folder: Path
@@ -72,7 +73,7 @@ def read_history(folder: Path) -> History:
         raise RunError(f"{path} cannot be read: {error}") from error
     rows, damaged = read_rows(folder / METRICS)
     config = _json(folder / "model" / "config.json")
-    training, metrics = config.get("training"), config.get("metrics")
+    training = config.get("training")
     return History(
         folder,
         recipe,
@@ -81,7 +82,7 @@ def read_history(folder: Path) -> History:
         damaged,
         [(int(one.stem), one) for one in sorted((folder / "samples").glob("[0-9]*.png")) if one.stem.isdigit()],
         training if isinstance(training, dict) else {},
-        [one for one in metrics if isinstance(one, dict)] if isinstance(metrics, list) else [],
+        _evaluations(_results(config.get("metrics")), _results(_json(folder / "evaluation.json").get("last"))),
     )
 
 
@@ -89,6 +90,21 @@ def told_damage(folder: Path, damaged: int) -> str:
     """In a line, that rows are missing because they cannot be read."""
     lines, they = ("1 line", "it") if damaged == 1 else (f"{damaged} lines", "they")
     return f"{lines} of {folder / METRICS} cannot be read, as after a crash: what {they} held is left out"
+
+
+def _evaluations(model: list[dict[str, Any]], running: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those of the model, and those made while training that are not among them."""
+    known = {_moment(one) for one in model}
+    return [*model, *(one for one in running if _moment(one) not in known)]
+
+
+def _results(metrics: object) -> list[dict[str, Any]]:
+    return [one for one in metrics if isinstance(one, dict)] if isinstance(metrics, list) else []
+
+
+def _moment(one: Mapping[str, Any]) -> tuple[str, str]:
+    facts = one.get("provenance")
+    return str(one.get("name")), str(facts.get("images") if isinstance(facts, dict) else None)
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, Any]], int]:

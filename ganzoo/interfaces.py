@@ -112,6 +112,8 @@ class Loss(nn.Module):
     roles: Mapping[str, Role] = {}
     needs: Mapping[str, type] = {}
     """Runtime protocols that players must satisfy, by role: {"G": Mapped}."""
+    low_for_real: bool = False
+    """True if discriminators give energies, which are low for real samples; False for scores, which are high."""
 
     def phases(self) -> Sequence[Phase]:
         raise NotImplementedError
@@ -176,8 +178,9 @@ class AdversarialLoss(Loss):
     def _discriminator_phase(self, turn: Turn) -> Tensor:
         real = turn.logits(turn.real)
         fake = turn.logits(turn.fake())
-        turn.log("D(real)", torch.sigmoid(real).mean())
-        turn.log("D(fake)", torch.sigmoid(fake).mean())
+        # of energies the negative one says how real a sample is
+        turn.log("D(real)", torch.sigmoid(-real if self.low_for_real else real).mean())
+        turn.log("D(fake)", torch.sigmoid(-fake if self.low_for_real else fake).mean())
         return self.discriminator(real, fake)
 
     def _generator_phase(self, turn: Turn) -> Tensor:
@@ -292,6 +295,8 @@ class Dataset(ABC):
     licence: str | None = None
     count: float | None = None
     """Samples, if that is known before they are read; infinite for a distribution."""
+    part_of: str | None = None
+    """The data set that these are a selection of, whose learned features suit them too."""
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What may end training early: signals, a full disk, a folder that is taken away."""
+"""What may end training early: signals, a full disk, a folder that is taken away, descriptors that run out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from .callbacks import CheckpointWriter
@@ -22,34 +22,62 @@ from .trainer import Trainer
 log = logging.getLogger("ganzoo")
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+_RESERVE = 32
+"""Descriptors that are held for a last checkpoint: enough for its files, whatever else takes those that come free."""
 
 
 @contextmanager
 def rescued(trainer: Trainer, writer: CheckpointWriter) -> Iterator[None]:
-    """Turn a disk that takes no more, or a folder removed under way, into one line, and lose nothing that can be kept.
+    """Turn a disk that takes no more, a folder removed under way, or descriptors that run out into one line.
 
-    Raises `RunError` or `CheckpointError`.
+    Nothing is lost that can be kept. Raises `RunError` or `CheckpointError`.
     """
+    with ExitStack() as reserve:
+        for _ in range(_RESERVE):
+            reserve.enter_context(open(os.devnull, "rb"))
+        try:
+            yield
+        except Exception as error:
+            reserve.close()
+            if _out_of_descriptors(error) and trainer.world.size == 1:
+                writer.save(trainer)
+                raise RunError(
+                    f"this process has too many files open: a checkpoint of {trainer.images:,} images was written; "
+                    "raise `ulimit -n` and repeat the command, which goes on from there"
+                ) from error
+            if isinstance(error, OSError | CheckpointError):
+                _explain(error, trainer, writer)
+            raise
+
+
+def _out_of_descriptors(error: BaseException | None) -> bool:
+    """True if that is what an error, or what led to it, comes from; libraries tell it in words only."""
+    while error is not None:
+        if (isinstance(error, OSError) and error.errno in _OF_DESCRIPTORS) or "Too many open files" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _explain(error: OSError | CheckpointError, trainer: Trainer, writer: CheckpointWriter) -> None:
+    """Raise the line that tells what became of the disk or the folder, if that is what it was."""
     folder = trainer.folder
-    try:
-        yield
-    except (OSError, CheckpointError) as error:
-        if not folder.exists() and trainer.world.size > 1:
-            raise RunError(f"{folder} was removed during training: the same command begins anew") from error
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            write_atomically(folder / RECIPE, trainer.recipe.dump().encode())
-            writer.save(trainer)
-            raise RunError(
-                f"{folder} was removed during training: it was made again with a checkpoint of {trainer.images:,} "
-                "images; the same command goes on from there, earlier pictures and metrics are gone"
-            ) from error
-        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
-            raise RunError(
-                f"{error.filename or folder} cannot be written: {error.strerror}; mend that and repeat the command, "
-                "which goes on from the last checkpoint"
-            ) from error
-        raise
+    if not folder.exists() and trainer.world.size > 1:
+        raise RunError(f"{folder} was removed during training: the same command begins anew") from error
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        write_atomically(folder / RECIPE, trainer.recipe.dump().encode())
+        writer.save(trainer)
+        raise RunError(
+            f"{folder} was removed during training: it was made again with a checkpoint of {trainer.images:,} "
+            "images; the same command goes on from there, earlier pictures and metrics are gone"
+        ) from error
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        raise RunError(
+            f"{error.filename or folder} cannot be written: {error.strerror}; mend that and repeat the command, "
+            "which goes on from the last checkpoint"
+        ) from error
 
 
 @contextmanager

@@ -48,12 +48,6 @@ class View:
         judges, makers = self.having("separation"), self.having("spread")
         return (judges[0], makers[0]) if len(judges) == len(makers) == 1 else None
 
-    def separation(self, player: str) -> float | None:
-        """Of the player's scores, from the side that its loss pays for."""
-        separation = self.of(player, "separation")
-        turned = self.stakes is not None and self.stakes.sign < 0
-        return 1 - separation if turned and separation is not None else separation
-
     def slower(self, player: str, factor: float = 4.0) -> str:
         """A setting that divides a player's step size."""
         rate = self.rates.get(player)
@@ -116,7 +110,7 @@ def _outrun(view: View, player: str) -> str | None:
     pair = view.pair()
     if pair is None or player != pair[1]:
         return None
-    separation, discrepancy = view.separation(pair[0]), view.of(player, "discrepancy")
+    separation, discrepancy = view.of(pair[0], "separation"), view.of(player, "discrepancy")
     if separation is None or discrepancy is None or separation < 0.9 or discrepancy < 0.22:
         return None
     return (
@@ -130,7 +124,7 @@ def _wins(limit: float) -> Evidence:
         stakes, loss, pair = view.stakes, view.now.get("loss/D"), view.pair()
         if stakes is None or loss is None or pair is None:
             return None
-        share, separation = stakes.share(loss), view.separation(pair[0])
+        share, separation = stakes.share(loss), view.of(pair[0], "separation")
         if share is None or separation is None or share > limit or separation < 0.99:
             return None
         return (
@@ -186,7 +180,7 @@ def _blind(view: View, player: str) -> str | None:
     pair = view.pair()
     if pair is None:
         return None
-    separation, discrepancy = view.separation(pair[0]), view.of(pair[1], "discrepancy")
+    separation, discrepancy = view.of(pair[0], "separation"), view.of(pair[1], "discrepancy")
     if separation is None or discrepancy is None or separation > 0.6 or discrepancy < 0.15:
         return None
     return (
@@ -199,7 +193,7 @@ def _starved(view: View, player: str) -> str | None:
     pair, gradient, first = view.pair(), view.of(player, "gradient"), view.first.get(f"health/{player}/gradient")
     if pair is None or player != pair[1] or gradient is None or first is None:
         return None
-    separation = view.separation(pair[0])
+    separation = view.of(pair[0], "separation")
     if separation is None or separation < 0.98 or gradient > 1e-3 * first:
         return None
     return f"{player} gets no gradient: its norm fell from {first:.2g} to {gradient:.2g} while D is sure"
@@ -238,7 +232,7 @@ def _even(view: View, player: str) -> str | None:
     pair = view.pair()
     if pair is None:
         return None
-    separation, discrepancy = view.separation(pair[0]), view.of(pair[1], "discrepancy")
+    separation, discrepancy = view.of(pair[0], "separation"), view.of(pair[1], "discrepancy")
     if separation is None or discrepancy is None or abs(separation - 0.5) > 0.1 or discrepancy > 0.03:
         return None
     return (
@@ -251,7 +245,7 @@ def _ahead(view: View, player: str) -> str | None:
     stakes, loss, pair = view.stakes, view.now.get("loss/D"), view.pair()
     if stakes is None or loss is None or pair is None or (share := stakes.share(loss)) is None:
         return None
-    separation = view.separation(pair[0])
+    separation = view.of(pair[0], "separation")
     if separation is None or share > 0.35 or separation < 0.97:
         return None
     return (

@@ -22,6 +22,7 @@ from ganzoo.config import Metric, record_metrics
 from ganzoo.data import make_feed
 from ganzoo.recipe import Part
 from ganzoo.registry import registry
+from ganzoo.values import Mixture, mixture
 
 SEED, PROJECTIONS = 1, 512
 CPU = torch.device("cpu")
@@ -53,8 +54,8 @@ def evaluate(folder: Path, data_path: str | None) -> list[Metric]:
     if model.target.is_image:
         measured = pictures(fake, dataset)
         values |= {"projections": PROJECTIONS, "space": "pixels in [-1, 1]"}
-    elif hasattr(dataset, "modes"):
-        measured = mixture(fake, dataset.modes, dataset.std)
+    elif isinstance(dataset, Mixture):
+        measured = mixture(fake, dataset)
     else:
         measured = line(fake, real_samples(dataset, count))
     provenance = {**values, "ganzoo": ganzoo.__version__, "torch": torch.__version__}
@@ -70,15 +71,6 @@ def real_samples(dataset: ganzoo.Dataset, count: int) -> Tensor:
 def line(fake_N1: Tensor, real_N1: Tensor) -> dict[str, float]:
     distance = (fake_N1.flatten().sort().values - real_N1.flatten().sort().values).abs().mean()
     return {"mean": fake_N1.mean().item(), "std": fake_N1.std().item(), "wasserstein-1": distance.item()}
-
-
-def mixture(fake_N2: Tensor, modes_M2: Tensor, std: float) -> dict[str, float]:
-    distance_N, nearest_N = torch.cdist(fake_N2, modes_M2).min(1)
-    good_N = distance_N < 3 * std
-    return {
-        "modes-recovered": float(len(nearest_N[good_N].unique())),
-        "share-within-3-sigma": good_N.float().mean().item(),
-    }
 
 
 def pictures(fake_NCHW: Tensor, dataset: ganzoo.Dataset) -> dict[str, float]:

@@ -32,6 +32,7 @@ LAYERS = [
     {"errors", "specs", "files", "strictjson", "sections", "markdown", "history", "symptoms"},
     {"errors", "specs", "files", "strictjson", "stricttoml", "sections", "history", "symptoms"},
     {"hookspecs", "interfaces", "health"},
+    {"verdict"},
     {"admission", "source", "registry"},
     {"recipe"},
     {"distributed"},

@@ -131,7 +131,12 @@ def test_models_of_different_data_have_columns_of_their_own_and_no_rank(runs, co
 
 def test_pictures_and_values_are_not_ranked(runs, command):
     code, out, err = command("eval", "clothes0", "ring", *PICTURES)
-    assert code == 0 and "modes-recovered" in out and "not ranked: ring has no fid" in err
+    assert (
+        code == 0
+        and "modes-recovered" in out
+        and "not ranked: other data: clothes0 was measured against npz:clothes.npz; ring was measured against ring"
+        in err
+    )
 
 
 def test_seeds_give_a_deviation(runs, command):
@@ -173,9 +178,19 @@ def test_mistakes_are_told_in_one_line(runs, command, arguments, message):
     assert line.startswith("Error: ") and message in line
 
 
+def test_data_that_lie_elsewhere_are_asked_for(runs, command):
+    (runs / "clothes.npz").rename(runs / "moved.npz")
+    code, _, err = command("eval", "clothes0", *PICTURES)
+    assert code == 1 and "if the data of clothes0 lie elsewhere now, name them: --data npz:PATH" in err
+    code, _, err = command("eval", "clothes0", *PICTURES, "--data", "npz:gone.npz")
+    assert code == 1 and "lie elsewhere" not in err
+    assert command("eval", "clothes0", *PICTURES, "--data", "npz:moved.npz", "--metric", "fid")[0] == 0
+
+
 def test_a_learned_extractor_is_found_again(runs, command):
     code, out, err = command("features", "train", "--data", "npz:clothes.npz", "--epochs", "1")
     assert code == 0 and "of the pictures held out were told right" in err
+    assert "warning: 72 pictures are few to learn features from" in err
     kept = Path(out.strip())
     assert kept.parent == Path("cache/features").resolve() or kept.parent.name == "features"
     code, out, err = command("eval", "clothes0", "--samples", "60", "--metric", "fid", "--device", "cpu", "--json")

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,18 +14,26 @@ import torch
 from evaluation_parts import Corner, CornerClasses, Drawing, Playback, registry_with_corners
 
 import ganzoo
-from ganzoo.comparison import columns, differences, is_better
+from ganzoo.comparison import BETTER, columns, differences, is_better, places
 from ganzoo.config import Metric
 from ganzoo.datachoice import build_dataset, data_to_measure
 from ganzoo.distances import DISTANCES, density_coverage, measure_features, statistics
 from ganzoo.evaluation import Bench, Question
-from ganzoo.features import Extractor, as_pictures, cache_folder, fingerprint
+from ganzoo.features import (
+    Extractor,
+    Lesson,
+    as_pictures,
+    cache_folder,
+    fingerprint,
+    known_path,
+    learned_path,
+)
 from ganzoo.metricnames import BETTER
 from ganzoo.recipe import Part
 from ganzoo.reference import RealPictures, reference_for, summary
 from ganzoo.registry import registry
 from ganzoo.specs import Sample
-from ganzoo.values import METRICS, measure_values, sliced_wasserstein
+from ganzoo.values import METRICS, measure_values, mixture, sliced_wasserstein
 
 CPU = torch.device("cpu")
 SIDE = 8
@@ -430,6 +439,21 @@ def test_a_collapsed_ring_is_seen():
     assert found["sliced-wasserstein"] > 0.5 and found["mean-distance"] > 1
 
 
+def test_a_cloud_recovers_no_mode():
+    """It has a sample or two within 3σ of each, which is luck."""
+    cloud = toy("ring", Drawing(lambda n: 1.5 * torch.randn(n, 2)))
+    found = values_of(cloud)
+    assert 0 < found["share-within-3-sigma"] < 0.01 and found["modes-recovered"] == 0
+    assert cloud[0].provenance["least share"] == 0.0125 and cloud[0].provenance["real"] == 8
+
+
+def test_a_mode_is_recovered_by_a_tenth_of_its_even_share():
+    modes = build_dataset(Part("ring", {}), registry()).modes
+    for least, recovered in ((12, 7), (13, 8)):  # of 1,000 samples, 12.5 are needed
+        sample = torch.cat([modes[:7].repeat(142, 1)[: 1000 - least], modes[7:].repeat(least, 1)])
+        assert mixture(sample, build_dataset(Part("ring", {}), registry()))["modes-recovered"] == recovered
+
+
 def test_a_shifted_gaussian_is_as_far_as_it_is_shifted():
     metrics = toy("gaussian", Drawing(lambda n: 4 + 0.5 + 1.25 * torch.randn(n, 1)))
     found = values_of(metrics)
@@ -479,6 +503,66 @@ def test_pixels_need_neither_features_nor_torch_fidelity(data, corners, monkeypa
 def test_what_cannot_be_measured_is_told_before_data_are_read(data, corners, options, message):
     with pytest.raises(ganzoo.UsageError, match=message):
         bench(data(pictures(10)), corners, **options)
+
+
+def lesson(count, classes=2):
+    label = torch.arange(100) % classes
+    return Lesson(torch.zeros(count, 3, 8, 8, dtype=torch.uint8), label, torch.zeros(0), label, classes, "x")
+
+
+@pytest.mark.parametrize(
+    ("count", "accuracy", "said"),
+    [
+        (2_000, 0.95, []),
+        (2_000, 0.55, ["hardly better than guessing, which is right for 50.0%"]),
+        (20, 0.95, ["20 pictures are few"]),
+        (20, 0.2, ["20 pictures are few", "hardly better than guessing"]),
+    ],
+)
+def test_features_that_learned_little_are_doubted(count, accuracy, said):
+    doubts = list(lesson(count).doubts(accuracy))
+    assert len(doubts) == len(said) and all(part in doubt for part, doubt in zip(said, doubts, strict=True))
+
+
+def test_guessing_is_always_naming_the_most_frequent_class():
+    uneven = replace(lesson(2_000), test_label=torch.tensor([0] * 9 + [1]))
+    assert len(list(uneven.doubts(0.9))) == 1 and list(uneven.doubts(0.95)) == []
+
+
+def test_a_part_of_a_data_set_takes_the_features_of_the_whole():
+    part = Part("fashion-mini", {})
+    spec = build_dataset(part, registry()).spec
+    own, whole = (learned_path("classifier", Part(name, {}), spec) for name in ("fashion-mini", "fashion-mnist"))
+    assert known_path("classifier", part, spec, registry()) == own
+    whole.parent.mkdir(parents=True)
+    whole.write_bytes(b"")
+    assert known_path("classifier", part, spec, registry()) == whole
+    own.write_bytes(b"")
+    assert known_path("classifier", part, spec, registry()) == own
+
+
+@pytest.mark.parametrize(
+    ("samples", "metrics", "said"),
+    [
+        (6, ["fid"], "fid of 6 generated and 40 real samples says little: covariances of 6 features"),
+        (50, ["fid"], "fid of 50 generated and 40 real samples is too high"),
+        (50, ["kid"], None),
+    ],
+)
+def test_fid_of_few_samples_is_doubted_once(data, corners, caplog, samples, metrics, said):
+    part = data(pictures(40))
+    table = bench(part, corners, samples=samples, metrics=metrics)
+    for _ in range(2):
+        table.measure(Drawing(lambda n: as_samples(pictures(n, 1))), 0, {})
+    told = [record.getMessage() for record in caplog.records if "generated" in record.getMessage()]
+    assert len(told) == (said is not None) and all(said in one for one in told)
+
+
+def test_fid_of_many_samples_is_not_doubted(data, corners, caplog, monkeypatch):
+    monkeypatch.setattr("ganzoo.evaluation._FEW", 40)
+    made = Drawing(lambda n: as_samples(pictures(n, 1)))
+    bench(data(pictures(40)), corners, samples=40, metrics=["fid"]).measure(made, 0, {})
+    assert "generated" not in caplog.text
 
 
 def test_without_any_features_one_line_says_what_to_do(data, corners, monkeypatch, tmp_path):
@@ -565,10 +649,18 @@ def test_numbers_in_a_column_were_measured_alike():
     ]  # fmt: skip
 
 
+def test_equal_numbers_share_a_place():
+    fids = {"a": number(3.0), "b": number(1.00001), "c": number(1.0), "d": number(2.0)}
+    assert places(fids) == {"b": 1, "c": 1, "d": 3, "a": 4}
+    modes = {"a": number(0.0, "modes-recovered"), "b": number(8.0, "modes-recovered")}
+    assert list(places(modes).items()) == [("b", 1), ("a", 2)]
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        ({"data": "mnist"}, "data cifar10 and mnist"),
+        ({"data": "mnist"}, "other data: a was measured against cifar10; b was measured against mnist"),
+        ({"data": "ring", "name": "modes-recovered"}, "other data: a was measured against cifar10; b was measured ag"),
         ({"samples": 50}, "samples 100 and 50"),
         ({"features hash": "b"}, "features hash a and b"),
         ({"size": "3x64x64"}, "size none and 3x64x64"),

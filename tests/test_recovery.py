@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import shutil
 import signal
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import ganzoo
-from ganzoo import checkpoint, files
+from ganzoo import checkpoint, files, interruption
 from ganzoo.api import train as train_recipe
 
 KEPT = Path("run/checkpoints")
@@ -159,6 +160,57 @@ def test_a_full_disk_while_metrics_are_written_is_one_line(small, monkeypatch):
     monkeypatch.setattr(MetricsWriter, "write", write)
     with pytest.raises(ganzoo.RunError, match="run cannot be written: No space left on device; mend that and repeat"):
         train(small())
+
+
+class OpensTooManyFiles(ganzoo.Callback):
+    """Once 192 images were seen, it opens files until no more can be opened."""
+
+    def __init__(self) -> None:
+        self.opened = []
+
+    def on_log(self, run, values) -> None:
+        if run.images >= 192:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, len(os.listdir("/dev/fd")) + 50), hard))
+            while True:
+                self.opened.append(open(os.devnull, "rb"))  # noqa: SIM115
+
+
+@pytest.fixture
+def descriptors():
+    """Puts the limit back."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.usefixtures("descriptors")
+def test_descriptors_that_run_out_end_no_run_without_its_last_checkpoint(small):
+    recipe, greedy = small(images=320, checkpoints={"every": 0}), OpensTooManyFiles()
+    train(recipe, out="whole")
+    try:
+        with pytest.raises(
+            ganzoo.RunError, match=r"too many files open: a checkpoint of 192 images was written; raise"
+        ):
+            train(recipe, callbacks=(greedy,))
+    finally:
+        for file in greedy.opened:
+            file.close()
+    assert [path.name for path in KEPT.iterdir()] == ["000000192"]
+    assert train(recipe).images == 320 and weights("run") == weights("whole")
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        OSError(errno.ENFILE, "Too many open files in system"),
+        RuntimeError("unable to open shared memory object: Too many open files (24)"),
+    ],
+)
+def test_descriptors_are_known_to_be_the_cause_behind_other_errors(wrapped):
+    error = ganzoo.DataError("a.png cannot be read")
+    error.__cause__ = wrapped
+    assert interruption._out_of_descriptors(error) and not interruption._out_of_descriptors(ganzoo.DataError("a.png"))
 
 
 class RemovesTheFolder(ganzoo.Callback):

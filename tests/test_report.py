@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import errno
 import hashlib
 import http.client
 import json
 import re
 import shlex
 import shutil
+import socket
+import threading
 import time
 import tomllib
 from html.parser import HTMLParser
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,9 +29,10 @@ from ganzoo import cli
 from ganzoo.history import read_history
 from ganzoo.plan import Request, resolve
 from ganzoo.registry import registry
-from ganzoo.report import Options, write_report
+from ganzoo.report import Options, server, write_report
 from ganzoo.report.charts import Chart, Mark, draw, short, spans_decades, thin
 from ganzoo.report.frames import evenly, film
+from ganzoo.report.live import LivePage
 from ganzoo.report.neighbours import search
 from ganzoo.report.page import render
 from ganzoo.report.panels import panels
@@ -173,9 +179,18 @@ def test_findings_are_listed_with_their_place_and_remedy(pictures_run, tmp_path)
 
 def test_a_finding_that_is_over_is_no_verdict(tmp_path):
     failure = {"code": "collapse", "player": "G", "severity": "failure", "evidence": "G collapsed"}
-    run = rows(empty_run(tmp_path / "a"), {"images": 100, "health/G/spread": 0.0, "findings": [failure]},
-               {"images": 200, "health/G/spread": 1.0, "findings": [{**failure, "ended": True}]})  # fmt: skip
-    assert 'class="badge good">healthy' in render(run)
+    run = rows(empty_run(tmp_path / "a"), {"images": 100_000, "health/G/spread": 0.0, "findings": [failure]},
+               {"images": 200_000, "health/G/spread": 1.0, "findings": [{**failure, "ended": True}]})  # fmt: skip
+    assert 'class="badge note">no symptoms' in render(run)
+
+
+def test_a_short_run_and_one_that_nobody_evaluated_are_not_called_healthy(tmp_path):
+    run = rows(empty_run(tmp_path / "a"), {"images": 60_000, "iteration": 60, "health/G/spread": 1.0})
+    text = render(run)
+    assert 'class="badge note">too early to tell' in text and "The rules need 200,000 images" in text
+    rows(run, {"images": 200_000, "iteration": 200, "health/G/spread": 1.0})
+    text = render(run)
+    assert 'class="badge note">no symptoms' in text and f"<code>ganzoo eval {run}</code>" in text
 
 
 def test_nothing_hostile_survives(tmp_path):
@@ -367,6 +382,14 @@ def get(server: ReportServer, path: str = "/", **headers: str) -> tuple[int, str
     return found
 
 
+def drawn(server: ReportServer, path: str = "/") -> tuple[int, str, dict]:
+    """What the server answers once the page that asking has drawn is there."""
+    server._server.live._next = 0.0
+    get(server, path)
+    server._server.live._drawing.join(60)
+    return get(server, path)
+
+
 class Stub:
     """What the server asks of a run."""
 
@@ -379,20 +402,89 @@ def served(tmp_path):
     server = ReportServer()
     server.on_start(Stub(empty_run(tmp_path / "run")))
     yield server
+    server._server.live.keep = lambda: None  # drawing takes seconds
     server.close()
 
 
 def test_the_server_shows_the_page_and_its_version(served, tmp_path):
-    status, text, headers = get(served)
+    status, text, headers = drawn(served)
     assert status == 200 and "0 of 1,000 images" in text and headers["Content-Type"].startswith("text/html")
     version = re.search(r'data-live="([^"]+)"', text)[1]
     assert get(served, "/version")[1] == version
     assert "connect-src 'self'" in text
     rows(tmp_path / "run", {"images": 500, "loss/D": 1.0})
     assert get(served, "/version")[1] == version, "it is too early to draw again"
-    served._server.pages._next = time.monotonic()
-    assert get(served, "/version")[1] != version
+    assert drawn(served, "/version")[1] != version
     assert "500 of 1,000 images" in get(served)[1]
+
+
+def test_the_page_answers_at_once_while_another_is_drawn(served, tmp_path, monkeypatch):
+    first, begin, go = drawn(served)[1], threading.Event(), threading.Event()
+
+    def slow(self, out, version):
+        begin.set()
+        return not go.wait(60)
+
+    monkeypatch.setattr(LivePage, "_draw", slow)
+    rows(tmp_path / "run", {"images": 500, "loss/D": 1.0})
+    served._server.live._next = 0.0
+    assert get(served)[1] == first and begin.wait(60)
+    assert get(served)[1] == first and served._server.live._drawing.is_alive()
+    go.set()
+    monkeypatch.undo()
+
+
+def test_before_the_first_page_the_server_says_that_it_is_being_drawn(served):
+    status, text, _ = get(served)
+    assert status == 200 and "is being drawn" in text and "http-equiv=refresh" in text
+
+
+def connection(server: ReportServer) -> socket.socket:
+    return socket.create_connection(server._server.server_address, timeout=20)
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.0\r\nA: "])
+def test_connections_that_ask_for_nothing_are_closed(served, monkeypatch, begun):
+    monkeypatch.setattr(server, "_LONGEST", 0.2)
+    with connection(served) as idle:
+        idle.sendall(begun)
+        assert idle.recv(1) == b""
+
+
+def test_a_connection_is_closed_though_it_goes_on_talking(served, monkeypatch):
+    monkeypatch.setattr(server, "_LONGEST", 0.5)
+
+    def talk(one: socket.socket) -> None:
+        for _ in range(200):
+            one.sendall(b"x")
+            time.sleep(0.05)
+
+    with connection(served) as slow, pytest.raises(OSError):
+        talk(slow)
+
+
+def test_few_connections_are_held_and_the_page_is_still_answered(served):
+    with contextlib.ExitStack() as many:
+        held = [many.enter_context(connection(served)) for _ in range(3 * server._MOST)]
+        assert get(served, "/version")[0] == 200
+        assert held[0].recv(1) == b"", "the oldest had to go"
+        assert len(served._server._open) <= server._MOST
+
+
+def test_without_a_free_descriptor_connections_wait_and_no_time_is_burnt(served, monkeypatch):
+    calls = []
+
+    def refuse(self):
+        calls.append(self)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch, connection(served) as waiting:
+        patch.setattr(ThreadingHTTPServer, "get_request", refuse)
+        waiting.sendall(b"GET /version HTTP/1.0\r\nHost: localhost:1\r\n\r\n")
+        time.sleep(0.7)
+        patch.undo()
+        assert waiting.recv(8) == b"HTTP/1.0"
+    assert len(calls) <= 5
 
 
 @pytest.mark.parametrize(
@@ -415,27 +507,30 @@ def test_a_port_in_use_is_told(served):
 
 
 def test_a_folder_that_cannot_be_drawn_leaves_the_last_page(served, tmp_path):
-    first = get(served)[1]
+    first, version = drawn(served)[1], get(served, "/version")[1]
     (tmp_path / "run" / "recipe.toml").write_text("[")
-    served._server.pages._next = 0.0
-    assert get(served)[1] == first
+    assert drawn(served)[1] == first
+    assert get(served, "/version")[1] == version, "or the page would reload itself again and again"
 
 
 def test_serving_changes_nothing_and_ends_with_the_run(small, capsys):
     class Look(ganzoo.Callback):
         def on_log(self, run, values):
             if not hasattr(self, "seen"):
-                self.seen = get(server)
+                self.seen = get(serving)
 
-    server, look = ReportServer(), Look()
-    run = ganzoo.train(small(), out="a", device="cpu", progress=False, callbacks=(server, look))
+    serving, look = ReportServer(), Look()
+    run = ganzoo.train(small(), out="a", device="cpu", progress=False, callbacks=(serving, look))
     plain = ganzoo.train(small(), out="b", device="cpu", progress=False)
-    assert look.seen[0] == 200 and "small" in look.seen[1]
+    assert look.seen[0] == 200
     assert (run.folder / "metrics.jsonl").read_bytes() == (plain.folder / "metrics.jsonl").read_bytes()
     assert run.model().sample(3, seed=0).equal(plain.model().sample(3, seed=0))
-    assert f"report: {server.url}" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert f"report: {serving.url}" in err and f"report: {run.folder / 'report.html'}" in err
+    text = (run.folder / "report.html").read_text()
+    assert "320 of 320 images" in text and "data-live" not in text and not (plain.folder / "report.html").exists()
     with pytest.raises(OSError):
-        get(server)
+        get(serving)
 
 
 def test_train_serves_when_asked(call):

@@ -212,11 +212,11 @@ def test_a_live_page_follows_the_run_and_keeps_its_place(opened, folder, tmp_pat
     server.on_start(Run(live))
     try:
         page = opened(server.url)
-        assert page.inner_text("#live") == "live"
+        sync_api.expect(page.locator("#live")).to_have_text("live", timeout=60_000)  # the first page is being drawn
         page.fill("#slider", "1")
         with (live / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"images": 4_500, "loss/D": 7.0}) + "\n")
-        server._server.pages._next = 0.0
+        server._server.live._next = 0.0
         sync_api.expect(page.locator(".facts")).to_contain_text("4,500 of 5,000", timeout=30_000)
         sync_api.expect(page.locator("#position")).to_have_text("1,000 images")
         page.context.close()
@@ -224,12 +224,13 @@ def test_a_live_page_follows_the_run_and_keeps_its_place(opened, folder, tmp_pat
         server.close()
 
 
-def test_a_live_page_tells_when_the_run_is_over(browser, folder):
+def test_a_live_page_tells_when_the_run_is_over(browser, folder, tmp_path):
     server = ReportServer()
-    server.on_start(Run(folder))
+    server.on_start(Run(shutil.copytree(folder, tmp_path / "live")))
     page = browser.new_page()
     try:
         page.goto(server.url)
+        sync_api.expect(page.locator("#live")).to_have_text("live", timeout=60_000)  # the first page is being drawn
     finally:
         server.close()
     sync_api.expect(page.locator("#live")).to_have_text("over", timeout=15_000)

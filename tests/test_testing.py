@@ -301,6 +301,9 @@ BROKEN = {
     "loss by sample": ("loss", "logits", "reduce with mean()", "def generator(self, fake, real): return -fake"),
     "overflow": ("loss", "logits", "softplus",
         "def discriminator(self, real, fake): return fake.exp().mean() - torch.log(torch.sigmoid(real)).mean()"),
+    "loss of energies": ("loss", "direction", "low_for_real = True", """
+        def discriminator(self, real, fake): return real.mean() - fake.mean()
+        def generator(self, fake, real): return fake.mean()"""),
     "loss steps": ("loss", "training", "leave backward and step to the trainer", """
         def discriminator(self, real, fake):
             loss = fake.mean() - real.mean()

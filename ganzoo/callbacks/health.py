@@ -49,6 +49,7 @@ class HealthMonitor(Callback):
         self._run, self._looked = run, {}
         loss = run.game.loss
         self._stakes = diagnosis.stakes(loss)
+        self._sign = diagnosis.direction(loss, self._stakes)
         self._judge = Judge(self._stakes, diagnosis.rates(run.recipe, loss))
         if self._judged:
             self._judge.load_state_dict(self._judged)
@@ -67,7 +68,7 @@ class HealthMonitor(Callback):
     @torch.no_grad()
     def on_update(self, run: Trainer, phase: Phase, turn: Turn) -> None:
         if self._held_out:
-            self._held_out.measure(run, turn)
+            self._held_out.measure(run, turn, self._sign)
         if not self._due(run, phase):
             return
         self._looked[phase.name] = run.iteration
@@ -97,10 +98,11 @@ class HealthMonitor(Callback):
                 continue
             run.meter.add(f"health/{role}/logit({side})", one.logits.mean())
             if boundary is not None:
-                right = one.logits > boundary if side == "real" else one.logits < boundary
+                right = one.logits > boundary if (side == "real") == (self._sign > 0) else one.logits < boundary
                 run.meter.add(f"health/{role}/accuracy({side})", right.float().mean())
         if real is not None and fake is not None:
-            run.meter.add(f"health/{role}/separation", signals.separation(real.logits, fake.logits))
+            separation = signals.separation(self._sign * real.logits, self._sign * fake.logits)
+            run.meter.add(f"health/{role}/separation", separation)
 
     def _samples(self, run: Trainer, turn: Turn, batch: Batch, judgements: list[Judgement]) -> None:
         """Generated samples that others learn from, beside the real ones of their field; and how D scores both."""

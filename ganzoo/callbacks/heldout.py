@@ -32,8 +32,11 @@ class HeldOut:
         self._learnt, self._unseen = learnt, unseen
         self._next = 0
 
-    def measure(self, run: Trainer, turn: Turn) -> None:
-        """Every 10,000 images: P(a learning D scores a sample that it learns from above one that it never sees)."""
+    def measure(self, run: Trainer, turn: Turn, sign: int) -> None:
+        """Every 10,000 images: P(a learning D takes a sample that it learns from for more real than an unseen one).
+
+        sign: 1 if scores are high for real samples, -1 if low.
+        """
         judges = [role for role in turn.learners if run.game.loss.roles[role].kind == "discriminator"]
         if not judges or run.images < self._next:
             return
@@ -42,7 +45,7 @@ class HeldOut:
             field = run.game.spec.field(run.game.loss.roles[role].target)
             player = run.players[role].eval()
             with turn.autocast():
-                scores = [player(one.fields[field], one.label).float() for one in (self._learnt, self._unseen)]
+                scores = [sign * player(one.fields[field], one.label).float() for one in (self._learnt, self._unseen)]
             player.train()
             run.meter.add(f"health/{role}/held_out", signals.separation(*scores))
 

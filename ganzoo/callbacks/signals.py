@@ -22,8 +22,8 @@ _TINY = 1e-12
 def separation(real: Tensor, fake: Tensor) -> Tensor:
     """How well scores tell real from generated samples: P(D(x) > D(G(z))), ties counted half.
 
-    real, fake: raw logits of any shape. 0.5 tells nothing, 1 tells all, 0 tells all with the sign turned round; the
-    same under every loss, because only the order of scores counts (the area under the ROC curve).
+    real, fake: raw logits of any shape, negated if they are energies. 0.5 tells nothing, 1 tells all, 0 takes each for
+    the other; the same under every loss, because only the order of scores counts (the area under the ROC curve).
     """
     above = _some(real)[:, None] - _some(fake)[None, :]
     return (above.sign().mean() + 1) / 2

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 from .counts import COUNT, Count
 from .tables import table
 
 if TYPE_CHECKING:
     from ..config import Metric
+    from ..recipe import Part
 
 
 @click.command(
@@ -70,14 +72,28 @@ def _measure(name: str, count: int, options: Mapping[str, Any]) -> list[Metric]:
     part = data_to_measure(config.recipe, options["data"], options["split"], registry())
     question = Question(options["metrics"], options["features"], count, options["seed"], options["seeds"])
     device = pick_device(options["device"])
-    bench = Bench(build_dataset(part, registry()), part, model.target, question, registry(), device)
-    metrics = bench.measure(model.generator, config.classes, config.training)
+    with _elsewhere(name, part, options["data"]):
+        bench = Bench(build_dataset(part, registry()), part, model.target, question, registry(), device)
+        metrics = bench.measure(model.generator, config.classes, config.training)
     if local_folder(name) is None:
         click.echo(f"{name} is on the Hub: its card is not changed; `ganzoo pull` it first to have it there", err=True)
     else:
         record_metrics(model.folder, metrics)
         write_card(model.folder, Path(name).name if Path(name).is_absolute() else name)
     return metrics
+
+
+@contextmanager
+def _elsewhere(model: str, part: Part, named: str | None) -> Iterator[None]:
+    """Where a model's own data are not where they were, say how to name them."""
+    try:
+        yield
+    except DataError as error:
+        if named is not None or "path" not in part.options:
+            raise
+        raise DataError(
+            f"{error}; if the data of {model} lie elsewhere now, name them: --data {part.name}:PATH"
+        ) from error
 
 
 def _one(metrics: Sequence[Metric]) -> None:
@@ -100,24 +116,22 @@ def _facts(metric: Metric) -> dict[str, Any]:
 
 def _several(results: Mapping[str, Sequence[Metric]]) -> None:
     """A table for each way of measuring, the models in order of the first metric where it ranks them."""
-    from ..comparison import columns, differences
+    from ..comparison import BETTER, columns, differences, places
     from ..metricnames import BETTER
 
     found = columns(results)
     first = next(iter(found))[0]
-    problem, models = differences(results, first), list(results)
+    problem = differences(results, first)
     ranked = problem is None and BETTER[first] is not None
-    if ranked:
-        numbers = next(iter(found.values()))
-        models.sort(key=lambda model: numbers[model].value, reverse=BETTER[first] == "higher")
+    place = places(next(iter(found.values()))) if ranked else dict.fromkeys(results, "")
     tables: dict[str, list[dict[str, Metric]]] = {}
     for column in found.values():
         tables.setdefault(_setting(next(iter(column.values()))), []).append(column)
     for setting, alike in tables.items():
         click.echo(setting)
         rows = [
-            [str(place) if ranked else "", model, *(_number(one[model]) if model in one else "" for one in alike)]
-            for place, model in enumerate(models, 1)
+            [str(place[model]), model, *(_number(one[model]) if model in one else "" for one in alike)]
+            for model in place
             if any(model in one for one in alike)
         ]
         table(["", "model", *(_title(next(iter(column.values()))) for column in alike)], rows)

@@ -44,6 +44,8 @@ def train(data: str, name: str | None, size: int | None, epochs: int, seed: int,
     path.parent.mkdir(parents=True, exist_ok=True)
     accuracy = registry().load("features", name).learn(lessons, str(path), epochs, seed)
     click.echo(f"{data_name(part)}: {accuracy:.1%} of the pictures held out were told right", err=True)
+    for doubt in lessons.doubts(accuracy):
+        click.echo(f"warning: {doubt}", err=True)
     click.echo(str(path))
 
 

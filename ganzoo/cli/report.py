@@ -35,29 +35,28 @@ def report(run: Path, compare: tuple[Path, ...], out: Path | None, neighbours: b
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(run: Path, as_json: bool) -> int:
-    """Judge RUN, a run folder, by its metrics: what went wrong, on what evidence, and what to try.
+    """Judge RUN, a run folder, by its metrics and evaluations: what went wrong, on what evidence, and what to try.
 
     Exits with 1 if a failure is not over.
     """
     from ..diagnosis import diagnose
     from ..health import open_findings
     from ..history import told_damage
+    from ..verdict import verdict
 
     history, findings = diagnose(run)
     if history.damaged:
         click.echo(f"note: {told_damage(run, history.damaged)}", err=True)
-    listed = open_findings(findings)
+    listed, said = open_findings(findings), verdict(history, findings)
     if as_json:
         rows = [{"images": one.images, **one.to_dict(), "over": over} for one, over in listed]
-        click.echo(json.dumps({"run": str(run), "images": history.images, "findings": rows}, indent=2))
+        told = {"run": str(run), "images": history.images, "verdict": said.text, "why": said.why, "findings": rows}
+        click.echo(json.dumps(told, indent=2))
     else:
         for one, over in listed:
             end = f" (over since {over:,})" if over is not None else ""
             click.echo(f"{one.severity:<7}  {one.images:>11,}  {one}{end}")
-        if not listed and any(name.startswith("health/") for name in history.names()):
-            click.echo(f"nothing is wrong after {history.images:,} images")
-        elif not listed:
-            click.echo(f"nothing can be said of {run}: no row of its metrics holds signs of health")
+        click.echo(f"{said.text} after {history.images:,} images: {said.why[0].lower()}{said.why[1:]}")
     return int(any(one.severity == "failure" and over is None for one, over in listed))
 
 

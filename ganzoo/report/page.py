@@ -16,15 +16,15 @@ from markupsafe import Markup, escape
 
 from ..errors import GanzooError
 from ..files import write_atomically
-from ..health import SEVERITIES, Finding, open_findings, written
+from ..health import Finding, open_findings, written
 from ..history import History, read_history
+from ..verdict import evaluated, verdict
 from ..version import __version__
 from .charts import Drawing, draw
 from .frames import Frame, data_url, evenly, film, frame_of
 from .panels import compared_panels, marks, panels
 
 _FILM_BYTES = 3_000_000
-_CALM = {"failure": "failing", "warning": "to watch", "good": "healthy"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def render(folder: Path, others: Sequence[Path] = (), options: Options | None = 
         share=round(100 * min(1.0, history.images / max(_total(history), 1)), 1),
         findings=_listed(findings),
         verdict=verdict(history, findings),
+        why=_with_code(verdict(history, findings).why),
         frames=frames,
         lost_frames=lost,
         drawings=drawings,
@@ -90,19 +91,9 @@ def render(folder: Path, others: Sequence[Path] = (), options: Options | None = 
 
 
 def recorded(history: History) -> list[Finding]:
-    """The findings that a run wrote down, ends of earlier ones among them."""
-    return [finding for row in history.rows for finding in written(row)]
-
-
-def verdict(history: History, findings: Sequence[Finding]) -> dict[str, str]:
-    """A run in a word: what is wrong now, not what once was."""
-    now = {one.severity for one, over in open_findings(findings) if over is None}
-    worst = max(now & {"warning", "failure"}, key=SEVERITIES.index, default="good")
-    judged = any(name.startswith("health/") for name in history.names())
-    why = "Nothing is wrong as far as the rules can tell." if judged else "This run measured no signs of health yet."
-    if not judged and worst == "good":
-        return {"severity": "note", "text": "unknown", "why": why}
-    return {"severity": worst, "text": _CALM[worst], "why": why}
+    """The findings that a run wrote down, ends of earlier ones among them, and those of evaluations; by images."""
+    found = [finding for row in history.rows for finding in written(row)]
+    return sorted([*found, *evaluated(history)], key=lambda one: one.images)
 
 
 def _listed(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -115,7 +106,7 @@ def _with_code(text: str) -> Markup:
     """Escaped text whose `quoted` parts are code."""
     if not text:
         return Markup("")
-    parts = f"{text[0].upper()}{text[1:]}.".split("`")
+    parts = f"{text[0].upper()}{text[1:].removesuffix('.')}.".split("`")
     code = Markup("<code>{}</code>")
     return Markup("").join(code.format(part) if i % 2 else escape(part) for i, part in enumerate(parts))
 
@@ -163,7 +154,7 @@ def _pictures(history: History, options: Options) -> dict[str, Any]:
 
 def _compared(history: History) -> dict[str, Any]:
     last: list[Frame] = [frame for images, path in history.previews[-1:] if (frame := frame_of(images, path))]
-    state = verdict(history, recorded(history))["text"]
+    state = verdict(history, recorded(history)).text
     return {"name": _name(history), "images": history.images, "frame": last[0] if last else None, "verdict": state}
 
 
@@ -233,4 +224,4 @@ def _version() -> str:
     return __version__
 
 
-__all__ = ["Options", "evenly", "recorded", "render", "verdict", "write_report"]
+__all__ = ["Options", "evenly", "recorded", "render", "write_report"]

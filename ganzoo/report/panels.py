@@ -13,7 +13,7 @@ _GROUPS = [
     ("Losses", "", r"loss/(.+)", {}),
     ("Probabilities", "that D gives to real and to generated samples; 0.5 is undecided",
      r"(D\w*\((?:real|fake)\))", {"unit": True, "level": 0.5}),
-    ("Telling real from generated", "separation: share of pairs in which D scores the real sample higher",
+    ("Telling real from generated", "separation: share of pairs in which D knows the real sample",
      r"health/(D\w*/(?:separation|accuracy\(real\)|accuracy\(fake\)|held_out))", {"unit": True, "level": 0.5}),
     ("Variety", "of generated samples in units of the data's",
      r"health/(G\w*/(?:spread|distinct))", {"level": 1.0}),

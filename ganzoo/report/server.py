@@ -1,11 +1,11 @@
-"""A report that shows itself while a run goes on: a server on this machine only, drawn by a process of its own."""
+"""A report that shows itself while a run goes on: a server on this machine only."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import subprocess
+import socket
 import sys
-import tempfile
 import threading
 import time
 from http import HTTPStatus
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..history import METRICS, RECIPE
 from ..interfaces import Callback
+from .live import LivePage
 
 log = logging.getLogger("ganzoo")
 _HOST = "127.0.0.1"
-_REST = 20.0
-"""Drawing takes a page's time at most once in so many times of it, so that training keeps the processor."""
-_LEAST_SECONDS = 5.0
+_MOST, _LONGEST = 16, 10.0
+"""Connections at a time, the oldest of more being closed, and the seconds that one may last."""
+_PAUSE = 0.2
 
 
 class ReportServer(Callback):
@@ -37,26 +37,76 @@ class ReportServer(Callback):
 
     def on_start(self, run: Any) -> None:
         """Begin to answer."""
-        if self._server.pages is None:
-            self._server.pages = _Pages(Path(run.folder))
+        if self._server.live is None:
+            self._server.live = LivePage(Path(run.folder))
             threading.Thread(target=self._server.serve_forever, args=(0.2,), daemon=True, name="report").start()
             print(f"report: {self.url}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Stop answering."""
-        if self._server.pages is not None:
+        """Stop answering, and leave the last state as `report.html` in the run."""
+        if self._server.live is not None:
             self._server.shutdown()
         self._server.server_close()
+        if self._server.live is not None:
+            kept = self._server.live.keep()
+            if kept:
+                print(f"report: {kept}", file=sys.stderr, flush=True)
 
 
 class _Server(ThreadingHTTPServer):
+    """Has few connections at a time and none for long, so that nobody takes the descriptors that training needs."""
+
     daemon_threads = True
-    pages: _Pages | None = None
+    live: LivePage | None = None
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._open: dict[socket.socket, float] = {}
+        self._changing = threading.Lock()
+        super().__init__(address, _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(_PAUSE)  # no descriptor is free: the connection waits, and asking at once would only burn time
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changing:
+            self._open[request] = time.monotonic()
+            surplus = list(self._open)[:-_MOST]
+        for one in surplus:
+            self._hang_up(one)
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Called a few times a second."""
+        now = time.monotonic()
+        with self._changing:
+            late = [one for one, begun in self._open.items() if now - begun > _LONGEST]
+        for one in late:
+            self._hang_up(one)
+
+    def _hang_up(self, request: socket.socket) -> None:
+        """Whoever waits for this connection is told that it ended, and closes it."""
+        with self._changing:
+            self._open.pop(request, None)
+        with contextlib.suppress(OSError):
+            request.shutdown(socket.SHUT_RDWR)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._changing:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that broke off is no news."""
+        log.debug("a connection to the report broke off", exc_info=True)
 
 
 def _listen(port: int) -> _Server:
     try:
-        return _Server((_HOST, port), _Handler)
+        return _Server((_HOST, port))
     except (OSError, OverflowError) as error:
         raise UsageError(f"--port {port} cannot be had ({error}): choose another, or none for any free one") from error
 
@@ -68,14 +118,14 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "ganzoo", ""
 
     def do_GET(self) -> None:
-        pages = self.server.pages
+        live = self.server.live
         # a page elsewhere could otherwise reach this server by a name that it lets point here
-        if pages is None or self.headers.get("Host", "").rpartition(":")[0] not in (_HOST, "localhost"):
+        if live is None or self.headers.get("Host", "").rpartition(":")[0] not in (_HOST, "localhost"):
             return self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"only for this machine\n")
         if self.path == "/":
-            return self._answer(HTTPStatus.OK, "text/html; charset=utf-8", pages.page())
+            return self._answer(HTTPStatus.OK, "text/html; charset=utf-8", live.page())
         if self.path == "/version":
-            return self._answer(HTTPStatus.OK, "text/plain; charset=utf-8", pages.version().encode())
+            return self._answer(HTTPStatus.OK, "text/plain; charset=utf-8", live.version().encode())
         self._answer(HTTPStatus.NOT_FOUND, "text/plain", b"there are only / and /version\n")
 
     def _answer(self, status: HTTPStatus, kind: str, body: bytes) -> None:
@@ -89,73 +139,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Keep the progress bar clean."""
-
-
-class _Pages:
-    """The page of a run folder, drawn again when the folder changed and enough time has passed."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._page = b""
-        self._drawn = ""
-        self._next = 0.0
-
-    def version(self) -> str:
-        """Of the folder; the one on display while it is too early to draw again."""
-        return self._drawn if time.monotonic() < self._next else self._now()
-
-    def _now(self) -> str:
-        samples = self._folder / "samples"
-        parts = []
-        for path in (self._folder / RECIPE, self._folder / METRICS, samples):
-            try:
-                facts = path.stat()
-                parts.append(f"{facts.st_mtime_ns:x}-{facts.st_size:x}")
-            except OSError:
-                parts.append("0")
-        return ".".join(parts)
-
-    def page(self) -> bytes:
-        with self._lock:
-            version = self._now()
-            if version != self._drawn and time.monotonic() >= self._next:
-                begin = time.monotonic()
-                self._page = self._draw(version) or self._page or _WAIT
-                self._drawn = version
-                now = time.monotonic()
-                self._next = now + max(_LEAST_SECONDS, _REST * (now - begin))
-            return self._page
-
-    def _draw(self, version: str) -> bytes | None:
-        with tempfile.TemporaryDirectory(prefix="ganzoo-report-") as scratch:
-            out = Path(scratch) / "report.html"
-            command = [sys.executable, "-m", __name__, str(self._folder), str(out), version]
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            if done.returncode:
-                last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
-                log.warning("the report could not be drawn: %s", last)
-                return None
-            return out.read_bytes()
-
-
-_WAIT = (
-    b"<!doctype html><meta http-equiv=refresh content=3><link rel=icon href='data:,'><title>ganzoo</title>"
-    b"<p>The run has written nothing yet.</p>"
-)
-
-
-def main(arguments: list[str]) -> None:
-    """Draw one page: FOLDER OUT VERSION."""
-    import os
-
-    from .page import Options, write_report
-
-    if hasattr(os, "nice"):
-        os.nice(10)
-    folder, out, version = arguments
-    write_report(Path(folder), [], Path(out), Options(neighbours=False, live=version))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -17,6 +17,7 @@ from torch import Tensor
 from .. import checkpoint
 from ..build import checked_options
 from ..check import check
+from ..diagnosis import stakes
 from ..errors import GanzooError, Incompatible
 from ..hookspecs import COMMANDS
 from ..interfaces import AdversarialLoss
@@ -53,6 +54,20 @@ def _check_scalar(what: str, value: Tensor, logits: tuple[Tensor, Tensor]) -> No
     expect(any(one is not None for one in gradients), f"a gradient from {what}", "none", "do not detach the logits")
     finite = all(one is None or bool(torch.isfinite(one).all()) for one in gradients)
     expect(finite, f"finite gradients from {what}", "NaN or infinity", fix)
+
+
+def direction(trial: Trial) -> None:
+    """A loss under which D scores real samples low says so, and one under which it scores them high does not."""
+    loss = trial.part()
+    known = stakes(loss)
+    if known is None:
+        return
+    fix = f"set low_for_real = {known.sign < 0} in the class"
+    found = "low" if known.sign < 0 else "high"
+    said = "low" if loss.low_for_real else "high"
+    expect(
+        said == found, f"D's scores of real samples to be {said}, as the loss says", f"it pays for {found} ones", fix
+    )
 
 
 def augments(trial: Trial) -> None:
@@ -183,7 +198,7 @@ def command(trial: Trial) -> None:
     expect(bool(first) and not first.startswith("Options:"), "a sentence of help", "none", "write a docstring")
 
 
-LOSS: Mapping[str, Callable[[Trial], None]] = {"logits": logits}
+LOSS: Mapping[str, Callable[[Trial], None]] = {"logits": logits, "direction": direction}
 AUGMENTATION: Mapping[str, Callable[[Trial], None]] = {"samples": augments}
 CALLBACK: Mapping[str, Callable[[Trial], None]] = {"run": watches}
 FEATURES: Mapping[str, Callable[[Trial], None]] = {"features": extracts}

@@ -17,6 +17,7 @@ class FashionMini(ganzoo.Dataset):
     """10,000 training pictures of Fashion-MNIST, 1,000 of each class, 28x28 gray. Options: `View`."""
 
     licence = "MIT"
+    part_of = "fashion-mnist"
 
     def __init__(
         self,
