@@ -87,8 +87,8 @@ class Phase:
     repeats: updates in a row, each with a fresh batch (n_critic); may be a function of the iteration, from 0.
     scale: samples generated in an update, in multiples of the recipe's batch.
     reuses: the first update of an iteration takes over the samples that the last update of the first other team in it
-    generated, with their graph, instead of making new ones; the learners are the generators that made them. Not where
-    an update in between trains the same learners, or is repeated with a batch of its own.
+    generated, instead of making new ones: with their graph where their makers learn in this phase, detached where they
+    do not. Not where an update in between trains the same learners, or is repeated with a batch of its own.
     after: called with the players once the optimiser has stepped, for projections such as weight clipping.
     """
 

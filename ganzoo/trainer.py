@@ -165,9 +165,13 @@ class Trainer:
         kept: dict[int, Mapping[str, Tensor]] = {}
         heirs = (*phases[1:], None)
         return [
-            partial(self._compute, phase, heir.trains if heir else (), kept)
+            partial(self._compute, phase, self._generators(heir) if heir else None, kept)
             for phase, heir in zip(phases, heirs, strict=True)
         ]
+
+    def _generators(self, phase: Phase) -> tuple[str, ...]:
+        """Those who learn in a phase and make samples."""
+        return tuple(role for role in phase.trains if self.game.loss.roles[role].kind == "generator")
 
     def _step_by_step(self, chain: Chain) -> Iterator[Turn]:
         given, makers, seconds = list[Given](), list[list[Callable[[], Tensor]]](), 0.0
@@ -186,16 +190,16 @@ class Trainer:
     def _compute(
         self,
         phase: Phase,
-        keeps: tuple[str, ...],
+        keeps: tuple[str, ...] | None,
         kept: dict[int, Mapping[str, Tensor]],
         draw: Callable[[], Batch],
         draws: Draws,
     ) -> Turn:
         """Leave the gradients of an update in the parameters of those that learn; returns the last part's turn.
 
-        keeps: roles whose samples the next phase learns from, in `kept` by part.
+        keeps: generators that learn in the phase that takes the samples over, in `kept` by part; None if none does.
         """
-        self._let_learn((*phase.trains, *keeps))
+        self._let_learn((*phase.trains, *(keeps or ())))
         for parameter in self.teams[phase.trains].parameters:
             parameter.grad = None
         weight = phase.every / self.splits
@@ -214,7 +218,7 @@ class Trainer:
         part: int,
         draws: Draws,
         draw: Callable[[], Batch],
-        keeps: tuple[str, ...],
+        keeps: tuple[str, ...] | None,
         taken: Mapping[str, Tensor],
     ) -> Turn:
         """The turn of one part of this process's share of an update."""

@@ -71,7 +71,8 @@ class Turn:
 
     players: networks by role.  learners: the roles that learn in this phase.
     size: samples to generate, the batch's in multiples of the phase's scale.  device: where they live.
-    keeps: roles whose samples a later turn learns from; `kept` holds them, with their graph.  taken: what it took over.
+    keeps: roles whose samples a later turn learns from, so that they have a graph; None if no turn takes any over.
+    kept: samples for that turn, by role.  taken: those that this one took over.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Turn:
         draw: Callable[[], Batch],
         size: int,
         share: Share | None = None,
-        keeps: Collection[str] = (),
+        keeps: Collection[str] | None = None,
         taken: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.players = players
@@ -142,13 +143,13 @@ class Turn:
         if role not in self._fakes:
             source = self._context.roles[role].source
             given = None if source is None else self.field(source)
-            if role in self._keeps and role not in self.learners:
-                sample = self._make(role, given, self.label, learns=True)
-                if sample.requires_grad:
-                    self.kept[role] = sample
-                self._fakes[role] = sample.detach()
+            if self._keeps is not None and role in self._keeps and role not in self.learners:
+                self.kept[role] = self._make(role, given, self.label, learns=True)
+                self._fakes[role] = self.kept[role].detach()
             else:
                 self._fakes[role] = self.generate(role, given)
+                if self._keeps is not None:
+                    self.kept[role] = self._fakes[role].detach()
         return self._fakes[role]
 
     def generate(self, role: str, source: Tensor | None = None, label: Tensor | None = None) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import data, games, module, networks, parts
+from . import data, games, layouts, module, networks, parts
 from .outcome import ConformanceError, Failure, NotChecked, promised
 from .subject import Options, Subject, subjects
 from .trial import Trial, undisturbed
@@ -22,8 +22,8 @@ _PLUGIN: Mapping[str, Callable[[Subject], None]] = {
 }
 _EVERY: Mapping[str, Callable[[Trial], None]] = {"docstrings": module.documented, "options": module.annotated}
 _KINDS: Mapping[str, Mapping[str, Callable[[Trial], None]]] = {
-    "generator": {**networks.GENERATOR, **games.CHECKS},
-    "discriminator": {**networks.DISCRIMINATOR, **games.CHECKS},
+    "generator": {**networks.GENERATOR, **layouts.CHECKS, **games.CHECKS},
+    "discriminator": {**networks.DISCRIMINATOR, **layouts.CHECKS, **games.CHECKS},
     "loss": {**parts.LOSS, **games.CHECKS},
     "penalty": games.CHECKS,
     "augmentation": {**parts.AUGMENTATION, **games.CHECKS},

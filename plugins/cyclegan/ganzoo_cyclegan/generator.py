@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 import ganzoo
 
+from .instance_norm import InstanceNorm
+
 MANY_BLOCKS_FROM = 256
 """Side of pictures from which on the paper takes 9 residual blocks instead of 6."""
 
@@ -52,17 +54,17 @@ class CycleGANGenerator(ganzoo.Generator):
         self.layers = nn.Sequential(
             nn.ReflectionPad2d(3),
             nn.Conv2d(source.shape[0], width, 7),
-            *_normalised(width),
+            *_normalised(),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
-            *_normalised(2 * width),
+            *_normalised(),
             nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1),
-            *_normalised(4 * width),
+            *_normalised(),
             *(ResidualBlock(4 * width) for _ in range(blocks)),
             # with output_padding the side doubles exactly; without, it ends one short
             nn.ConvTranspose2d(4 * width, 2 * width, 3, stride=2, padding=1, output_padding=1),
-            *_normalised(2 * width),
+            *_normalised(),
             nn.ConvTranspose2d(2 * width, width, 3, stride=2, padding=1, output_padding=1),
-            *_normalised(width),
+            *_normalised(),
             nn.ReflectionPad2d(3),
             nn.Conv2d(width, target.shape[0], 7),
         )
@@ -87,10 +89,10 @@ class ResidualBlock(nn.Module):
         self.layers = nn.Sequential(
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            *_normalised(channels),
+            *_normalised(),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm(),
         )
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
@@ -107,8 +109,8 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _normalised(channels: int) -> tuple[nn.Module, nn.Module]:
-    return nn.InstanceNorm2d(channels), nn.ReLU()
+def _normalised() -> tuple[nn.Module, nn.Module]:
+    return InstanceNorm(), nn.ReLU()
 
 
 def _middle_and_half(sample: ganzoo.Sample) -> tuple[float, float]:

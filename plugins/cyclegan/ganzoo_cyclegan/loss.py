@@ -23,7 +23,8 @@ class CycleGAN(ganzoo.Loss):
 
     G minimises, over both directions, (D(G(x)) - 1)² + λ·(‖back - x‖ + identity · ‖G(y) - y‖), where back is x
     translated there and back again, y is a real sample of G's target, and ‖·‖ is the mean absolute error.
-    D minimises half of (D(y) - 1)² + D(G(x))² on samples of a history of generated ones.
+    D minimises half of (D(y) - 1)² + D(G(x))² on samples of a history of generated ones, into which go those that G has
+    just learned from, as it made them before that.
 
     cycle_a, cycle_b: λ for samples of a, and of b, 10 in the paper.
     identity: weight of the identity term as a share of λ, 0.5 in the paper; it needs fields of one shape, 0 leaves it
@@ -45,10 +46,10 @@ class CycleGAN(ganzoo.Loss):
         self.pool_a, self.pool_b = HistoryPool(pool), HistoryPool(pool)
 
     def phases(self) -> Sequence[ganzoo.Phase]:
-        """Both generators learn together, then both discriminators."""
+        """Both generators learn together, then both discriminators, from what was generated before that."""
         return (
             ganzoo.Phase("G", ("G_ab", "G_ba"), self._generators),
-            ganzoo.Phase("D", ("D_a", "D_b"), self._discriminators),
+            ganzoo.Phase("D", ("D_a", "D_b"), self._discriminators, reuses=True),
         )
 
     def _generators(self, turn: ganzoo.Turn) -> Tensor:

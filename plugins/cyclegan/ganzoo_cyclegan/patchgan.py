@@ -18,6 +18,7 @@ from torch import Tensor, nn
 import ganzoo
 
 from .generator import initialise
+from .instance_norm import InstanceNorm
 
 SLOPE = 0.2
 MAX_FACTOR = 8
@@ -50,7 +51,7 @@ class PatchGANDiscriminator(ganzoo.Discriminator):
         for depth in range(1, layers + 1):
             stride = 2 if depth < layers else 1
             modules.append(_convolution(widths[depth - 1], widths[depth], stride))
-            modules += [nn.InstanceNorm2d(widths[depth]), nn.LeakyReLU(SLOPE)]
+            modules += [InstanceNorm(), nn.LeakyReLU(SLOPE)]
         self.layers = nn.Sequential(*modules, _convolution(widths[-1], 1, 1))
         self.apply(initialise)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 
 import numpy as np
 import pytest
@@ -203,6 +204,52 @@ def test_all_four_players_learn_and_both_generators_are_there(sides):
     model = run.model("cpu")
     assert model.translate(torch.zeros(2, 3, 16, 16)).shape == (2, 1, 16, 16)
     assert model.translate(torch.zeros(2, 1, 16, 16), to="a").shape == (2, 3, 16, 16)
+
+
+class Spy(ganzoo.Callback):
+    """Notes what each update generated, and how often G_ab was asked for it."""
+
+    def __init__(self) -> None:
+        self.generated: list[dict[str, Tensor]] = []
+        self.expected: list[Tensor] = []
+        self.calls: list[int] = []
+        self.learns: list[bool] = []
+
+    def on_start(self, run) -> None:
+        self.count = 0
+        run.players["G_ab"].register_forward_hook(self.asked)
+        self.on_iteration(run)
+
+    def asked(self, *_: object) -> None:
+        self.count += 1
+
+    def on_iteration(self, run) -> None:
+        self.before = copy.deepcopy(run.players["G_ab"])
+        self.before._forward_hooks.clear()
+
+    @torch.no_grad()
+    def on_update(self, run, phase, turn) -> None:
+        self.calls.append(self.count)
+        self.generated.append({role: sample.clone() for role, sample in turn.generated.items()})
+        self.learns.append(any(turn.fake(role).requires_grad for role in turn.generated))
+        self.expected.append(self.before(turn.field("a"), turn.label))
+        self.count = 0
+
+
+@pytest.mark.parametrize("micro_batch", [0, 1])
+def test_discriminators_learn_from_what_was_generated_before_the_generators_learned(sides, micro_batch):
+    """As in the published program, which so makes each picture once: there, back, and no third time for D."""
+    spy = Spy()
+    train(sides, "run", 8, spy, batch=2, trainer={"micro_batch": micro_batch}, loss={"identity": 0, "pool": 0})
+    assert len(spy.generated) == 8
+    for n in range(0, 8, 2):
+        generators, discriminators = spy.generated[n : n + 2]
+        assert generators.keys() == discriminators.keys() == {"G_ab", "G_ba"}
+        assert all(torch.equal(sample, discriminators[role]) for role, sample in generators.items())
+        torch.testing.assert_close(discriminators["G_ab"], spy.expected[n + 1])
+    parts = 2 if micro_batch else 1
+    assert spy.calls[2:] == [2 * parts, 0] * 3, "the run's first preview came before"
+    assert spy.learns == [True, False] * 4
 
 
 def test_planning_leaves_the_history_empty(sides):

@@ -11,6 +11,7 @@ from torch import nn
 
 import ganzoo
 from ganzoo_cyclegan.generator import CycleGANGenerator, ResidualBlock
+from ganzoo_cyclegan.instance_norm import InstanceNorm
 from ganzoo_cyclegan.patchgan import PatchGANDiscriminator
 
 COLOUR_256 = ganzoo.Sample((3, 256, 256))
@@ -97,7 +98,7 @@ def test_a_logit_depends_on_70_pixels_and_no_other():
     torch.manual_seed(0)
     discriminator = PatchGANDiscriminator(None, ganzoo.Sample((1, 128, 128)), 0, width=4).double()
     for name, layer in enumerate(discriminator.layers):
-        if isinstance(layer, nn.InstanceNorm2d):
+        if isinstance(layer, InstanceNorm):
             discriminator.layers[name] = nn.Identity()
     sample = torch.randn(1, 1, 128, 128, dtype=torch.float64, requires_grad=True)
     discriminator(sample, ZEROS[:1])[0, 0, 7, 7].backward()
@@ -172,7 +173,7 @@ def test_weights_start_as_the_paper_says():
 def test_all_maps_are_normalised_but_the_first_and_last_of_the_discriminator():
     discriminator = PatchGANDiscriminator(None, COLOUR_64, 0, width=4)
     names = [type(layer).__name__ for layer in discriminator.layers]
-    middle = ["Conv2d", "InstanceNorm2d", "LeakyReLU"] * 3
+    middle = ["Conv2d", "InstanceNorm", "LeakyReLU"] * 3
     assert names == ["Conv2d", "LeakyReLU", *middle, "Conv2d"]
     assert [layer.out_channels for layer in discriminator.layers if isinstance(layer, nn.Conv2d)] == [4, 8, 16, 32, 1]
     deeper = PatchGANDiscriminator(None, COLOUR_256, 0, width=4, layers=5)

@@ -59,3 +59,8 @@ def test_dcgan_trains_as_radford_did_for_25_epochs():
 
 def test_dcgan_mnist_trains_for_50_epochs():
     assert recipes.DCGAN_MNIST["images"] == 50 * 10_000 and recipes.DCGAN_MNIST["batch"] == 256
+
+
+def test_the_tutorials_generator_learns_from_the_fakes_that_d_has_judged():
+    assert recipes.DCGAN_TUTORIAL["loss"] == {"name": "non-saturating", "reuse_fake": True}
+    assert "reuse_fake" not in recipes.DCGAN["loss"], "algorithm 1 draws anew, and Radford et al. do not say"

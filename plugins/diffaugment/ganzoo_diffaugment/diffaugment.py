@@ -93,10 +93,15 @@ def _scaled_about(middle: Tensor, x_NCHW: Tensor, factor: Tensor) -> Tensor:
     return middle + factor * (x_NCHW - middle)
 
 
+def extent(side: int, share: float) -> int:
+    """A share of a side in whole pixels; halves go up, as in the published program."""
+    return int(side * share + 0.5)
+
+
 def translated(x_NCHW: Tensor, share: float) -> Tensor:
     """Shift each picture by whole pixels, up to `share` of the side along each axis; zeros come in."""
     n, _, height, width = x_NCHW.shape
-    most_down, most_right = round(height * share), round(width * share)
+    most_down, most_right = extent(height, share), extent(width, share)
     device = x_NCHW.device
     down_N = torch.randint(2 * most_down + 1, (n, 1, 1), device=device)
     right_N = torch.randint(2 * most_right + 1, (n, 1, 1), device=device)
@@ -117,8 +122,8 @@ def cut_out(x_NCHW: Tensor, share: float) -> Tensor:
 
 
 def _covered(n: int, side: int, share: float, device: torch.device) -> Tensor:
-    """(n, side) bool: a run of round(side · share) places, its middle uniform over the side."""
-    length = round(side * share)
+    """(n, side) bool: a run of `extent` places, its middle uniform over the side."""
+    length = extent(side, share)
     # a run of even length has its middle between two places, or at an end
     first_N1 = torch.randint(side + 1 - length % 2, (n, 1), device=device) - length // 2
     place_S = torch.arange(side, device=device)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import ganzoo
-from ganzoo_diffaugment.diffaugment import DiffAugment, cut_out, translated
+from ganzoo_diffaugment.diffaugment import DiffAugment, cut_out, extent, translated
 
 COLOUR, GRAY = ganzoo.Sample((3, 16, 16)), ganzoo.Sample((1, 16, 16))
 MANY = 400
@@ -83,6 +83,16 @@ def shifted(picture, down, right):
         :, max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)
     ]
     return result
+
+
+def test_halves_of_a_pixel_go_up():
+    """As the published program has it; rounding to even would shift 20 pixels by 2 and 28 by 4."""
+    assert [extent(side, 0.125) for side in (12, 16, 20, 28, 32)] == [2, 2, 3, 4, 4]
+    assert [extent(side, 0.5) for side in (5, 7, 8)] == [3, 4, 4]
+    moved = translated(torch.ones(MANY, 1, 20, 20), 0.125)
+    assert (moved == 0).all(3).sum(2).max() == 3, "rows that came in"
+    blank = cut_out(torch.ones(MANY, 1, 5, 5), 0.5) == 0
+    assert blank.any(3).sum(2).max() == 3
 
 
 def test_pictures_need_not_be_square():

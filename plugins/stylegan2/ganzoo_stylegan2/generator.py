@@ -27,8 +27,8 @@ from .layers import Filter, Linear, activate, modulated_convolution
 from .mapping import Mapping
 from .networks import SMALLEST, ChannelBase, positive, refuse_unlabelled, widths
 
-MEAN_DECAY = 0.998
-"""Weight of the old mean style at each forward pass in training."""
+MEAN_DECAY = 0.995
+"""Weight of the old mean style at each forward pass in training, as in the published program."""
 
 
 class StyleGAN2Generator(ganzoo.Generator):
