@@ -14,7 +14,7 @@ import torch
 from evaluation_parts import Corner, CornerClasses, Drawing, Playback, registry_with_corners
 
 import ganzoo
-from ganzoo.comparison import BETTER, columns, differences, is_better, places
+from ganzoo.comparison import columns, differences, is_better, places
 from ganzoo.config import Metric
 from ganzoo.datachoice import build_dataset, data_to_measure
 from ganzoo.distances import DISTANCES, density_coverage, measure_features, statistics

@@ -116,7 +116,7 @@ def _facts(metric: Metric) -> dict[str, Any]:
 
 def _several(results: Mapping[str, Sequence[Metric]]) -> None:
     """A table for each way of measuring, the models in order of the first metric where it ranks them."""
-    from ..comparison import BETTER, columns, differences, places
+    from ..comparison import columns, differences, places
     from ..metricnames import BETTER
 
     found = columns(results)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import product
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .networks import inputs
 from .outcome import expect, promised
@@ -43,7 +43,9 @@ def layouts(trial: Trial) -> None:
         scales = {name: largest[name] if name == _INPUT else parameters for name in largest}
         for weights, pictures in others:
             found = _gradients(trial, plan, n, dtype, training, (weights, pictures))
-            apart = {name: float((found[name] - gradient).abs().max()) / scales[name] for name, gradient in true.items()}
+            apart = {
+                name: float((found[name] - gradient).abs().max()) / scales[name] for name, gradient in true.items()
+            }
             worst = max(apart, key=lambda name: apart[name])
             expect(
                 apart[worst] <= TOLERANCES[dtype],
@@ -78,7 +80,9 @@ def _gradients(
     torch.manual_seed(1)
     source = _laid_out(inputs(network, trial, plan, n).to(dtype), pictures).requires_grad_()
     torch.manual_seed(2)
-    with promised(f"{trial.what} to learn from {n} of {plan} in {dtype}, {layout[0]} weights", "see devices and dtypes"):
+    with promised(
+        f"{trial.what} to learn from {n} of {plan} in {dtype}, {layout[0]} weights", "see devices and dtypes"
+    ):
         output: Tensor = network(source, torch.zeros(n, dtype=torch.int64))
         torch.manual_seed(3)
         output.backward(_laid_out(torch.randn(output.shape, dtype=dtype), pictures))  # type: ignore[no-untyped-call]
