@@ -77,8 +77,8 @@ def build(recipe: Recipe, registry: Registry) -> Game:
     spec = builder.spec(recipe, dataset) if dataset else None
     players: dict[str, nn.Module] = {}
     augmentations: dict[str, Augmentation] = {}
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
         if spec:
             # without its loss, the players are still judged as those of an ordinary game
             played = loss or AdversarialLoss()

@@ -28,8 +28,8 @@ def check(recipe: Recipe, registry: Registry) -> Game:
     generators as they were.
     """
     game = build(recipe, registry)
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
         problems = _Probe(game.copy(), size=min(2, recipe.batch)).problems()
     problems += _unmeasured(game)
     if problems:

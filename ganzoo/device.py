@@ -16,6 +16,9 @@ from torch import nn
 from .errors import UsageError
 from .linear import OneDNN
 
+_FIRST_WITH_BF16 = (8, 0)
+"""Compute capability of the first GPUs with bfloat16 units, Ampere's."""
+
 
 def pick_device(name: str = "auto") -> torch.device:
     """auto takes CUDA, else Apple's MPS, else the CPU. Raises `UsageError` for a device that is not there."""
@@ -40,9 +43,11 @@ def device_of(module: nn.Module) -> torch.device:
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """auto takes bf16 where a CUDA device has it, else fp32. Raises `UsageError` for tf32 without CUDA."""
+    """auto takes bf16 where a CUDA device computes in it, else fp32. Raises `UsageError` for tf32 without CUDA."""
     if name == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        # torch's own answer counts devices that only emulate it, slowly or without convolutions
+        computes = device.type == "cuda" and torch.cuda.get_device_capability(device) >= _FIRST_WITH_BF16
+        return "bf16" if computes else "fp32"
     if name == "tf32" and device.type != "cuda":
         raise UsageError(f"precision tf32 needs a CUDA device, this run is on {device.type}: use fp32 or auto")
     return name
@@ -51,8 +56,15 @@ def pick_precision(name: str, device: torch.device) -> str:
 def set_precision(
     precision: str, device: torch.device, onednn: bool = False
 ) -> Callable[[], AbstractContextManager[object]]:
-    """Set torch's matrix precision and return what enters the players' forward passes: autocast, oneDNN, or nothing."""
+    """Set torch's matrix precision and return what enters the players' forward passes: autocast, oneDNN, or nothing.
+
+    On CUDA the device becomes torch's current one, and cuDNN tries its algorithms for each shape, which is the same in
+    every update, unless results have to be deterministic.
+    """
     if device.type == "cuda":
+        if device.index is not None:  # captures, among others, are made on the current device
+            torch.cuda.set_device(device)
+        torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
         torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
         torch.backends.cudnn.allow_tf32 = precision != "fp32"
     if precision == "bf16":
@@ -74,7 +86,7 @@ def random_state() -> dict[str, Any]:
         "numpy": np.random.get_state(),
         "torch": torch.get_rng_state(),
     }
-    if torch.cuda.is_available():
+    if _cuda_in_use():  # asking would wake up a GPU that this run does not use
         state["cuda"] = list(torch.cuda.get_rng_state_all())
     if torch.backends.mps.is_available():
         state["mps"] = torch.mps.get_rng_state()
@@ -86,7 +98,7 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
-    if "cuda" in state and torch.cuda.device_count() == len(state["cuda"]):
+    if "cuda" in state and _cuda_in_use() and torch.cuda.device_count() == len(state["cuda"]):
         torch.cuda.set_rng_state_all(state["cuda"])
     if "mps" in state and torch.backends.mps.is_available():
         torch.mps.set_rng_state(state["mps"])
@@ -97,3 +109,7 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def _cuda_in_use() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

@@ -15,7 +15,10 @@ from pathlib import Path
 import torch
 
 _EXHAUSTED = re.compile(
-    r"can't allocate memory|not enough memory|out of memory|bad_alloc|cannot allocate", re.IGNORECASE
+    r"can't allocate memory|not enough memory|out of memory|bad_alloc|cannot allocate"
+    # what CUDA's libraries say, cuDNN's last words where no workspace is left
+    r"|alloc_failed|allocation_failed|unable to find an engine to execute this computation",
+    re.IGNORECASE,
 )
 _NO_LIMIT = 2**60
 _CGROUPS = (

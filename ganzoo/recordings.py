@@ -1,12 +1,11 @@
-"""Recordings of an update's gradients: its operations as functions, or CUDA graphs of its kernels."""
+"""Recordings of an update's gradients: what they are made from, and an update's operations as functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import compress
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -80,41 +79,7 @@ class Function:
             both = list(zip(gradients, learning, strict=True))
             self._settled[stage] = all(gradient.stride() == parameter.stride() for gradient, parameter in both)
             gradients = [_like(gradient, parameter) for gradient, parameter in both]
-        _give(learning, gradients)
-
-
-class Graph:
-    """A CUDA graph of each stage's kernels, with memory of its own for what it is given and for gradients."""
-
-    def __init__(
-        self,
-        parameters: Sequence[Sequence[nn.Parameter]],
-        given: Sequence[Given],
-        computes: Sequence[Compute],
-        pool: Any,
-    ) -> None:
-        self._parameters = parameters
-        self._given = [one.copied() for one in given]
-        self._graphs, self._gradients = list[torch.cuda.CUDAGraph](), list[list[Tensor | None]]()
-        stream = _capture_stream(parameters[0][0].device)
-        for own, mine, compute in zip(parameters, self._given, computes, strict=True):
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-                compute(mine)
-            self._graphs.append(graph)
-            self._gradients.append([parameter.grad for parameter in own])
-
-    def play(self, stage: int, given: Given) -> None:
-        for mine, one in zip(self._given[stage].tensors, given.tensors, strict=True):
-            mine.copy_(one)
-        self._graphs[stage].replay()
-        _give(self._parameters[stage], self._gradients[stage])
-
-
-@cache
-def _capture_stream(device: torch.device) -> torch.cuda.Stream:
-    """Captures that share memory share a stream. torch's own is on the current device, which may be another one."""
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        give(learning, gradients)
 
 
 def _like(gradient: Tensor, parameter: Tensor) -> Tensor:
@@ -122,6 +87,7 @@ def _like(gradient: Tensor, parameter: Tensor) -> Tensor:
     return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
-def _give(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor | None]) -> None:
+def give(parameters: Iterable[nn.Parameter], gradients: Iterable[Tensor | None]) -> None:
+    """Put gradients where optimisers look for them."""
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient

@@ -53,6 +53,7 @@ class Trace:
     learning: by stage, which parameters got a gradient.
     dynamic: that an operation gives more or less by what its arguments hold, in words, or None.
     crosses_devices: true if values are copied from one device to another.
+    reads: where the memory begins that outlives the update and that it reads or writes.
     Raises what a stage raises, and `RuntimeError` if it asks for a tensor's value.
     """
 
@@ -82,6 +83,7 @@ class Trace:
         self.dynamic = next(filter(None, map(_dynamic, module.graph.nodes)), None)
         self.crosses_devices = any(map(_crossing, module.graph.nodes))
         self._graph, self._constants = _with_constants_as_arguments(module)
+        self.reads = {one.data_ptr() for one in self._constants if isinstance(one, Tensor)}
         self._pieces = cut(self._graph, len(self._constants), [len(mine) for mine in given])
 
     def same_as(self, other: Trace) -> bool:

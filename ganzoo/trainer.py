@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -85,7 +86,8 @@ class Trainer:
         self._learners: tuple[str, ...] | None = None
         self._watching: list[Callback] = []
         kind, _ = recording_kind(game, device, self.world.size)
-        self.recorder = Recorder(kind, [*self.players.values(), self._parts], self.world, device)
+        playing: ChainMap[str, nn.Module] = ChainMap(self.players, {"": self._parts})
+        self.recorder = Recorder(kind, playing.values(), self.world, device)
         seed_all(self.recipe.seed)
         self.world.start(self.recipe.seed)
 
@@ -121,6 +123,7 @@ class Trainer:
 
     def _iterate(self) -> None:
         self._batch = None
+        self.recorder.look_again()  # callbacks have run
         due = [phase for phase in self.phases if self.iteration % phase.every == 0]
         updates = [phase for phase in due for _ in range(repeats(phase, self.iteration))]
         self._watching = [one for one in self.callbacks if type(one).on_update is not Callback.on_update]
@@ -142,6 +145,7 @@ class Trainer:
         chain = self._chain(phases)
         watchers = [[one for one in self._watching if one.watches(self, phase)] for phase in phases]
         turns: Iterator[Turn | None]
+        self.recorder.notice(chain)
         if any(watchers) or not self.recorder.ready(chain, self.meter):
             turns = self._step_by_step(chain)
         else:
@@ -154,6 +158,8 @@ class Trainer:
             if turn:
                 for callback in watching:
                     callback.on_update(self, phase, turn)
+            if turn or phase.after:
+                self.recorder.look_again()
             yield
 
     def _chain(self, phases: tuple[Phase, ...]) -> Chain:
@@ -177,7 +183,7 @@ class Trainer:
         given, makers, seconds = list[Given](), list[list[Callable[[], Tensor]]](), 0.0
         for stage in chain.stages():
             begun, draws = time.perf_counter(), Draws()
-            turn = stage(self._draw, draws)
+            turn = self.recorder.beside(partial(stage, self._draw, draws), self.meter)
             seconds += time.perf_counter() - begun
             # alone, a process draws within the update, in the order of everything that it draws
             batch = self._batch if turn.drawn else None

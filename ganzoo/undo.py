@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,16 +22,19 @@ class Undoing:
     modules: whose buffers an update may change.  world: whose shared random numbers it may draw, on the device.
     """
 
-    def __init__(self, modules: Iterable[nn.Module], world: World, device: torch.device) -> None:
-        self._modules, self._world, self._device = list(modules), world, device
+    def __init__(self, modules: Collection[nn.Module], world: World, device: torch.device) -> None:
+        self._modules, self._world, self._device = modules, world, device
 
     def buffers(self) -> list[Tensor]:
         """All buffers, in an order that stays the same."""
         return [buffer for module in self._modules for buffer in module.buffers()]
 
     @contextmanager
-    def __call__(self, meter: Meter) -> Iterator[None]:
-        """What happens within is undone at the end, however it ends. meter: settled."""
+    def __call__(self, meter: Meter, always: bool = True) -> Iterator[None]:
+        """What happens within is undone at the end, however it ends; unless `always`, only if it ends with an error.
+
+        meter: settled.
+        """
         places = [
             (module._buffers, name) for top in self._modules for module in top.modules() for name in module._buffers
         ]
@@ -40,9 +43,8 @@ class Undoing:
         before, counts = random_state(), meter.counts.copy()
         with self._world.shared_draws(self._device):
             shared = random_state()
-        try:
-            yield
-        finally:
+
+        def undo() -> None:
             for owner, name, buffer in held:
                 owner[name] = buffer
             for tensor, kept in contents:
@@ -52,6 +54,14 @@ class Undoing:
             set_random_state(before)
             meter.drop()
             meter.counts = counts
+
+        try:
+            yield
+        except BaseException:
+            undo()
+            raise
+        if always:
+            undo()
 
 
 def chance() -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from fakegraphs import FakeCuda
 from torch import nn
 
 import ganzoo
@@ -97,31 +98,146 @@ def test_a_recorded_update_is_the_update_bit_for_bit(game):
         recorded.iterate()
     assert set(recorded.recorder.recordings) == KEYS.get(game, {phase.name for phase in recorded.phases})
     assert not any(recorded.recorder.pending(phase.name) for phase in recorded.phases)
+    assert not recorded.recorder._changes, "nothing but the updates themselves has touched the networks"
     expected, found = state(ordinary), state(recorded)
     assert not [key for key in expected if not torch.equal(expected[key], found[key])]
     assert ordinary.values() == recorded.values()
     assert ordinary.images == recorded.images
 
 
-def test_a_player_that_is_changed_on_the_way_learns_on_in_recorded_updates():
-    ends = []
-    for kind in (None, "operations"):
-        trainer = trainer_of("gaussian", [], kind)
-        torch.manual_seed(0)
-        for _ in range(6):
-            trainer.iterate()
-        assert kind is None or set(trainer.recorder.recordings) == {"D", "G"}
-        layer = next(one for one in trainer.players["D"].modules() if isinstance(one, nn.Linear))
-        layer.weight = nn.Parameter(torch.full_like(layer.weight, 0.1))
-        trainer.teams["D",] = Team(trainer.game, ("D",), [phase for phase in trainer.phases if phase.trains == ("D",)])
-        trainer.recorder.forget()
-        for _ in range(10):
-            trainer.iterate()
-        assert kind is None or set(trainer.recorder.recordings) == {"D", "G"}
-        assert not torch.equal(layer.weight, torch.full_like(layer.weight, 0.1))
-        ends.append(state(trainer))
-    expected, found = ends
-    assert not [key for key in expected if not torch.equal(expected[key], found[key])]
+def _first(trainer: Trainer, kind: type[nn.Module], role: str = "D"):
+    return next(one for one in trainer.players[role].modules() if isinstance(one, kind))
+
+
+def _new_team(trainer: Trainer) -> None:
+    trainer.teams["D",] = Team(trainer.game, ("D",), [phase for phase in trainer.phases if phase.trains == ("D",)])
+
+
+def _parameter(trainer: Trainer) -> None:
+    layer = _first(trainer, nn.Linear)
+    layer.weight = nn.Parameter(torch.full_like(layer.weight, 0.1))
+    _new_team(trainer)
+
+
+def _memory(trainer: Trainer) -> None:
+    layer = _first(trainer, nn.Linear)
+    layer.weight.data = layer.weight.data * 0.5
+
+
+def _learners(trainer: Trainer) -> None:
+    """The same networks, of which one layer learns no more."""
+    trainer.teams["D",].parameters = trainer.teams["D",].parameters[2:]
+    _first(trainer, nn.Linear).weight.requires_grad_(False)
+
+
+def _submodule(trainer: Trainer) -> None:
+    parent = next(one for one in trainer.players["D"].modules() if isinstance(one, nn.Sequential))
+    place = next(n for n, one in enumerate(parent) if not isinstance(one, nn.Linear))
+    parent[place] = nn.Tanh()
+
+
+def _added(trainer: Trainer) -> None:
+    next(one for one in trainer.players["D"].modules() if isinstance(one, nn.Sequential)).append(nn.Tanh())
+
+
+def _hook(trainer: Trainer) -> None:
+    _first(trainer, nn.Linear).register_forward_hook(lambda module, given, result: result * 0.5)
+
+
+def _setting(trainer: Trainer) -> None:
+    trainer.players["G"].factor = 0.5
+
+
+def _player(trainer: Trainer) -> None:
+    trainer.game.players["D"] = trainer.players["D"] = copy.deepcopy(trainer.players["D"]).requires_grad_()
+    with torch.no_grad():
+        _first(trainer, nn.Linear).weight.mul_(0.5)
+    _new_team(trainer)
+
+
+def _buffer(trainer: Trainer) -> None:
+    trainer.game.loss.weight = trainer.game.loss.weight * 0.5
+
+
+CHANGES = [_parameter, _memory, _learners, _submodule, _added, _hook, _setting, _player, _buffer]
+
+
+class _Weighted(ganzoo.AdversarialLoss):
+    """By a buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weight", torch.ones(()))
+
+    def discriminator(self, real, fake):
+        return (fake - real).mean() * self.weight
+
+    def generator(self, fake, real):
+        return -fake.mean()
+
+
+def _scaled(trainer: Trainer) -> Trainer:
+    """The generator's results times a plain number that it keeps."""
+    generator = trainer.players["G"]
+    generator.factor, forward = 1.0, generator.forward
+    generator.forward = lambda source, label: forward(source, label) * generator.factor
+    return trainer
+
+
+def _changed_on_the_way(change, kind: str | None) -> Trainer:
+    trainer = _scaled(trainer_of("gaussian", [], kind, _Weighted()))
+    torch.manual_seed(0)
+    for _ in range(7):
+        trainer.iterate()
+    assert kind is None or set(trainer.recorder.recordings) == {"D", "G"}, trainer.recorder.refused
+    change(trainer)
+    for _ in range(10):
+        trainer.iterate()
+    return trainer
+
+
+@pytest.mark.parametrize("kind", ["operations", "graph"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_network_that_is_changed_is_recorded_anew_and_never_played_as_it_was(change, kind, monkeypatch):
+    FakeCuda(monkeypatch)
+    expected, found = (_changed_on_the_way(change, one) for one in (None, kind))
+    assert set(found.recorder.recordings) == {"D", "G"}
+    values = state(expected)
+    assert not [key for key, value in state(found).items() if not torch.equal(values[key], value)]
+    assert expected.values() == found.values()
+
+
+def test_samples_of_a_chain_are_made_anew_where_its_networks_change_between_its_stages(monkeypatch):
+    """G learns from a D that has become constant since D's own update was played."""
+
+    class Change(ganzoo.Callback):
+        def watches(self, run, phase):
+            return phase.name == "D/r1" and run.iteration == 11
+
+        def on_update(self, run, phase, turn):
+            last = [one for one in run.players["D"].modules() if isinstance(one, nn.Linear)][-1]
+            last.weight = nn.Parameter(torch.zeros_like(last.weight))
+
+    settings = ["loss.reuse_fake=true", "penalty.r1.every=11"]
+    trainer = trainer_of("ring", settings, "operations")
+    trainer.callbacks.append(Change())
+    for _ in range(11):
+        trainer.iterate()
+    assert "D+G" in trainer.recorder.recordings
+    assert any(parameter.grad.any() for parameter in trainer.players["G"].parameters())
+    trainer.iterate()
+    assert not any(parameter.grad.any() for parameter in trainer.players["G"].parameters())
+
+
+def test_networks_that_change_again_and_again_are_recorded_more_and_more_seldom():
+    trainer = _scaled(trainer_of("gaussian", [], "operations"))
+    recorded = []
+    for number in range(90):
+        if trainer.recorder.recordings:
+            recorded.append(number)
+            trainer.players["G"].factor *= 0.99
+        trainer.iterate()
+    assert len(recorded) <= 5 and recorded[1] - recorded[0] < recorded[2] - recorded[1] < recorded[3] - recorded[2]
 
 
 class _Plain(ganzoo.AdversarialLoss):

@@ -16,7 +16,7 @@ from torch import nn
 
 import ganzoo
 from ganzoo import checkpoint, cli, health
-from ganzoo.callbacks import signals
+from ganzoo.callbacks import HealthMonitor, signals
 from ganzoo.diagnosis import diagnose, stakes
 from ganzoo.health import Finding, Judge, Stakes, judge, open_findings, stakes_of
 from ganzoo.history import read_rows
@@ -613,6 +613,20 @@ def test_held_out_samples_are_scored_and_change_nothing(small, pictures):
     assert watched.model().sample(4, seed=1).equal(plain.model().sample(4, seed=1))
 
 
+def test_only_updates_that_held_out_samples_are_due_after_are_watched(small, pictures):
+    """Watched updates are not played from recordings."""
+    seen = []
+
+    class Look(ganzoo.Callback):
+        def on_iteration(self, run):
+            (health,) = [one for one in run.callbacks if isinstance(one, HealthMonitor)]
+            seen.append([phase.name for phase in run.phases if health.watches(run, phase)])
+
+    data = {"data": {"name": "npz", "path": str(pictures)}, "health": {"every": 1000, "held_out": True}}
+    train(small(**data), callbacks=(Look(),))
+    assert len(seen) == 20 and not any(seen)
+
+
 def test_a_discriminator_that_knows_its_samples_scores_them_above_unseen_ones(small, pictures):
     changes = {
         "data": {"name": "npz", "path": str(pictures)},
@@ -720,7 +734,7 @@ def test_healthy_runs_fail_nowhere(name):
 
 
 def test_a_player_that_starts_at_zero_has_moved_by_one_and_no_more():
-    from ganzoo.callbacks import signals
+    from ganzoo.callbacks import HealthMonitor, signals
 
     assert signals.movement(torch.zeros(2), torch.tensor([5.0, 5.0])).item() == 1
     assert signals.movement(torch.zeros(2), torch.zeros(2)).item() == 0

@@ -31,6 +31,13 @@ def test_an_allocator_that_gives_up_is_told_from_other_errors():
     assert is_exhaustion(given_up.value)
     assert is_exhaustion(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
     assert is_exhaustion(MemoryError()) and is_exhaustion(OSError(errno.ENOMEM, "Cannot allocate memory"))
+    for said in (
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "Unable to find an engine to execute this computation",
+    ):
+        assert is_exhaustion(RuntimeError(said)), said
     assert not is_exhaustion(OSError(errno.ENOSPC, "No space left on device"))
     assert not is_exhaustion(RuntimeError("mat1 and mat2 shapes cannot be multiplied (16x4 and 8x8)"))
     assert not is_exhaustion(ValueError("not enough memory of what was said"))

@@ -58,7 +58,7 @@ class HealthMonitor(Callback):
             self._first[role] = signals.some_weights(player) if known is None else known.to(run.device)
 
     def watches(self, run: Trainer, phase: Phase) -> bool:
-        return self._held_out is not None or self._due(run, phase)
+        return self._due(run, phase) or (self._held_out is not None and bool(self._held_out.due(run, phase.trains)))
 
     def _due(self, run: Trainer, phase: Phase) -> bool:
         """Now and then the first update that a phase makes in an iteration."""

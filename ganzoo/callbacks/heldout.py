@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,8 +37,13 @@ class HeldOut:
 
         sign: 1 if scores are high for real samples, -1 if low.
         """
-        judges = [role for role in turn.learners if run.game.loss.roles[role].kind == "discriminator"]
-        if not judges or run.images < self._next:
+    def due(self, run: Trainer, learners: Sequence[str]) -> list[str]:
+        """The learning discriminators to be measured at an update, every 10,000 images."""
+        judges = [role for role in learners if run.game.loss.roles[role].kind == "discriminator"]
+        return judges if run.images >= self._next else []
+        """Where it is due: P(a learning D scores a sample that it learns from above one that it never sees)."""
+        judges = self.due(run, turn.learners)
+        if not judges:
             return
         self._next = (run.images // _EVERY + 1) * _EVERY
         for role in judges:

@@ -75,8 +75,8 @@ class Classifier(ganzoo.FeatureExtractor):
         width: channels of the first layer. The same seed on the same machine gives the same file.
         """
         side = max(_SMALLEST, min(_LARGEST, max(lesson.image.shape[2:])))
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
             network = Network(side, lesson.classes, width).to(memory_format=torch.channels_last)
             for epoch, loss in enumerate(_train(network, lesson, side, epochs), 1):
                 _LOG.info("epoch %d of %d: loss %.3f", epoch, epochs, loss)

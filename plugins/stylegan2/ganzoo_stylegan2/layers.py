@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .depthwise import Steps, depthwise
+
 SLOPE = 0.2
 """Of LeakyReLU below zero; arXiv:1710.10196, appendix A."""
 
@@ -63,7 +65,7 @@ class Filter(nn.Module):
 
     def forward(self, x: Tensor, padding: int, stride: int = 1) -> Tensor:
         """(N, I, H, W) to (N, I, (H + 2·padding - 4) // stride + 1, …)."""
-        return functional.conv2d(x, self._kernel(x), stride=stride, padding=padding, groups=x.shape[1])
+        return depthwise(x, self._kernel(x), Steps((stride, stride), padding))
 
     def upsample(self, x: Tensor) -> Tensor:
         """(N, I, H, W) to (N, I, 2H, 2W): zeros between the pixels, then the filter; a gain of 4 keeps the mean.
@@ -71,10 +73,10 @@ class Filter(nn.Module):
         Never computes in less than the precision of x.
         """
         with unlowered(x):
-            return functional.conv_transpose2d(x, self._kernel(x), stride=2, padding=1, groups=x.shape[1])
+            return depthwise(x, self._kernel(x), Steps((2, 2), padding=1, transposed=True))
 
     def _kernel(self, x: Tensor) -> Tensor:
-        return self.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
+        return self.kernel.expand(x.shape[1], 1, 4, 4)
 
 
 class Convolution(nn.Module):

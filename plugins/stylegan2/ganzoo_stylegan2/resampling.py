@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .depthwise import Steps, depthwise
+
 SYM6 = (
     0.015404109327027373,
     0.0034907120842174702,
@@ -102,12 +104,12 @@ class Warp(nn.Module):
             index = mirrored(torch.arange(-reach // 2, size + reach // 2, device=x.device), size)
             x = x.index_select(axis, index)
         for kernel, stride in self._kernels(x):
-            x = functional.conv_transpose2d(x, kernel * math.sqrt(2), stride=stride, groups=x.shape[1])
+            x = depthwise(x, kernel * math.sqrt(2), Steps(stride, transposed=True))
         return x[:, :, reach : reach + 2 * height + reach - 2, reach : reach + 2 * width + reach - 2]
 
     def _halve(self, x: Tensor) -> Tensor:
         for kernel, stride in self._kernels(x):
-            x = functional.conv2d(x, kernel / math.sqrt(2), stride=stride, groups=x.shape[1])
+            x = depthwise(x, kernel / math.sqrt(2), Steps(stride))
         return x
 
     def _kernels(self, x: Tensor) -> tuple[tuple[Tensor, tuple[int, int]], ...]:
