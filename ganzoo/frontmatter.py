@@ -9,7 +9,7 @@ import yaml  # type: ignore[import-untyped]
 
 from .config import Config, Metric
 from .errors import ModelError, did_you_mean, printable
-from .hubclient import is_reference
+from .hubname import is_reference
 
 CARD = "README.md"
 _LICENCES = """

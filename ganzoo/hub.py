@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from .config import CONFIG, MAX_BYTES, read_config
 from .errors import HubError, ModelError, printable
 from .files import file_hash, write_atomically
-from .hubclient import Reference, Unreachable, ask, connect, is_reference, parse_reference
+from .hubclient import Unreachable, ask, connect
 from .hubguard import Allowance
+from .hubname import Reference, is_reference, parse_reference
 from .hubsnapshot import Snapshot, Stated, leaves_folder, look_up, refuse_stray_paths
 from .weights import WEIGHTS, refuse_other_weights
 

@@ -1,21 +1,20 @@
-"""The client of the Hugging Face Hub: names of repositories, tokens that stay secret, errors in one line. No torch."""
+"""The client of the Hugging Face Hub: tokens that stay secret, errors in one line. No torch."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import GanzooError, HubError, UsageError, printable
-from .hubguard import COMMIT, Allowance, Refused, TooSlow, bounded, install
+from .hubguard import Allowance, Refused, TooSlow, bounded, install
+from .hubname import Reference
 from .version import __version__
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _tokens: set[str] = set()
 
 Result = TypeVar("Result")
@@ -27,48 +26,6 @@ class Unreachable(HubError):
 
 class Missing(HubError):
     """The Hub has no such repository or revision, or does not show it."""
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A repository on the Hub, and a branch, tag or commit of it; None is its main branch.
-
-    kind: "model", "dataset" or "space".
-    """
-
-    repo_id: str
-    revision: str | None = None
-    kind: str = "model"
-
-    def __str__(self) -> str:
-        return f"{self.repo_id}@{self.revision}" if self.revision else self.repo_id
-
-    @property
-    def is_pinned(self) -> bool:
-        """True if the revision is a commit, which never changes."""
-        return bool(self.revision and COMMIT.fullmatch(self.revision))
-
-    def url(self, endpoint: str) -> str:
-        """The page of the repository."""
-        return f"{endpoint}/{'' if self.kind == 'model' else f'{self.kind}s/'}{self.repo_id}"
-
-
-def is_reference(text: str) -> bool:
-    """True if the text looks like "user/name" or "user/name@revision"."""
-    return _ID.fullmatch(text.partition("@")[0]) is not None
-
-
-def parse_reference(text: str, revision: str | None = None, kind: str = "model") -> Reference:
-    """Read "user/name" or "user/name@revision". Raises `UsageError` for anything else, or for two revisions."""
-    repo_id, at, stated = text.partition("@")
-    if not is_reference(text) or ".." in repo_id or "--" in repo_id:
-        raise UsageError(f"'{printable(text)}' is no name on the Hub: write user/name or user/name@revision")
-    if (at and not stated) or (stated and revision and stated != revision):
-        raise UsageError(f"'{printable(text)}' with revision {revision}: name one revision")
-    chosen = stated or revision
-    if chosen and (".." in chosen or not re.fullmatch(r"\w[\w./-]*", chosen, re.ASCII)):
-        raise UsageError(f"'{printable(chosen)}' is no revision: name a branch, tag or commit")
-    return Reference(repo_id, chosen, kind)
 
 
 def connect(token: str | None = None) -> HfApi:

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 from .errors import printable
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 SMALL = 2**20
 """Bytes that any answer may have beside what was asked for: headers of failures, pages of errors, empty results."""
 METADATA = 2**25

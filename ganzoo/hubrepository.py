@@ -7,7 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .hub import cached, download
-from .hubclient import connect, parse_reference
+from .hubclient import connect
+from .hubname import parse_reference
 from .hubsnapshot import look_up
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import HubError, printable
 from .files import content_hash, git_hash
-from .hubclient import Reference, ask
-from .hubguard import COMMIT
+from .hubclient import ask
+from .hubname import COMMIT, Reference
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -18,8 +18,9 @@ from .errors import HubError, ModelError, UsageError, printable
 from .files import write_atomically
 from .frontmatter import CARD
 from .hub import download
-from .hubclient import Missing, Reference, ask, connect, parse_reference
+from .hubclient import Missing, ask, connect
 from .hubguard import METADATA, PATIENCE, SLOWEST, Allowance
+from .hubname import Reference, parse_reference
 from .hubsnapshot import Snapshot, checked_commit, look_up
 from .modelfolder import SAMPLES, load_model, save_tensors
 from .publication import Publication, PushOptions

@@ -16,7 +16,8 @@ import torch
 
 from .errors import HubError, ModelError, printable
 from .hub import download, refuse_large_config
-from .hubclient import Reference, ask, connect
+from .hubclient import ask, connect
+from .hubname import Reference
 from .hubsnapshot import look_up, refuse_stray_paths
 from .modelfolder import load_model
 from .weights import refuse_other_weights

@@ -11,7 +11,8 @@ from .config import CONFIG, Config, read_config
 from .errors import ModelError, UsageError
 from .frontmatter import CARD, licence_fields, written
 from .hub import fetch, hub_reference, local_folder
-from .hubclient import Reference, connect, is_reference, parse_reference
+from .hubclient import connect
+from .hubname import Reference, is_reference, parse_reference
 from .hubsnapshot import look_up
 from .publication import Publication, PushOptions
 from .publish import Content, commit, prepare

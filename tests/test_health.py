@@ -734,7 +734,7 @@ def test_healthy_runs_fail_nowhere(name):
 
 
 def test_a_player_that_starts_at_zero_has_moved_by_one_and_no_more():
-    from ganzoo.callbacks import HealthMonitor, signals
+    from ganzoo.callbacks import signals
 
     assert signals.movement(torch.zeros(2), torch.tensor([5.0, 5.0])).item() == 1
     assert signals.movement(torch.zeros(2), torch.zeros(2)).item() == 0

@@ -12,7 +12,7 @@ import torch
 import ganzoo
 from ganzoo.cli.modelpage import facts
 from ganzoo.errors import HubError, ModelError, UsageError
-from ganzoo.hubclient import Reference, parse_reference
+from ganzoo.hubname import Reference, parse_reference
 from ganzoo.publish import PushOptions
 from ganzoo.pull import pull, search
 from ganzoo.space import push_space

@@ -20,8 +20,9 @@ from ganzoo import hubclient, hubguard
 from ganzoo.config import LicenceConfig
 from ganzoo.errors import HubError, ModelError
 from ganzoo.hub import download
-from ganzoo.hubclient import Reference, Unreachable, connect
+from ganzoo.hubclient import Unreachable, connect
 from ganzoo.hubguard import Allowance
+from ganzoo.hubname import Reference
 from ganzoo.hubsnapshot import look_up
 from ganzoo.pull import pull, search
 

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 import ganzoo
 from ganzoo.errors import GanzooError, HubError, ModelError
-from ganzoo.hubclient import Reference
+from ganzoo.hubname import Reference
 from ganzoo.modelfolder import load_model
 from ganzoo.pull import pull
 

@@ -32,16 +32,16 @@ class HeldOut:
         self._learnt, self._unseen = learnt, unseen
         self._next = 0
 
-    def measure(self, run: Trainer, turn: Turn, sign: int) -> None:
-        """Every 10,000 images: P(a learning D takes a sample that it learns from for more real than an unseen one).
-
-        sign: 1 if scores are high for real samples, -1 if low.
-        """
     def due(self, run: Trainer, learners: Sequence[str]) -> list[str]:
         """The learning discriminators to be measured at an update, every 10,000 images."""
         judges = [role for role in learners if run.game.loss.roles[role].kind == "discriminator"]
         return judges if run.images >= self._next else []
-        """Where it is due: P(a learning D scores a sample that it learns from above one that it never sees)."""
+
+    def measure(self, run: Trainer, turn: Turn, sign: int) -> None:
+        """Where it is due: P(a learning D takes a sample that it learns from for more real than an unseen one).
+
+        sign: 1 if scores are high for real samples, -1 if low.
+        """
         judges = self.due(run, turn.learners)
         if not judges:
             return

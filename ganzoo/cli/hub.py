@@ -55,7 +55,7 @@ def push(model: str, repository: str | None, space: bool, **options: Any) -> Non
 def _folder_of(model: str) -> Iterator[Path]:
     """MODEL's folder; one on the Hub is brought here whole, with its card and pictures, to be copied."""
     from ..hub import hub_reference, local_folder, model_folder
-    from ..hubclient import is_reference
+    from ..hubname import is_reference
     from ..pull import pull
 
     if local_folder(model) is not None or not is_reference(model):
@@ -73,7 +73,7 @@ def _folder_of(model: str) -> Iterator[Path]:
 @click.option("--out", metavar="DIR", type=click.Path(file_okay=False), help="Folder to make. [default: NAME]")
 def pull(reference: str, out: str | None) -> None:
     """Bring a model from the Hugging Face Hub into a folder, verified and loadable. Prints the folder."""
-    from ..hubclient import parse_reference
+    from ..hubname import parse_reference
     from ..pull import pull as pull_
 
     click.echo(str(pull_(parse_reference(reference), Path(out) if out else None)))

@@ -9,7 +9,8 @@ from typing import Any
 from ..config import CONFIG, read_config
 from ..errors import ModelError, printable
 from ..hub import download, hub_reference, local_folder, refuse_large_config
-from ..hubclient import connect, is_reference
+from ..hubclient import connect
+from ..hubname import is_reference
 from ..hubsnapshot import look_up, refuse_stray_paths
 from ..registry import is_same_distribution, registry
 from ..weights import WEIGHTS, read_header, refuse_other_weights
