@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from . import pictures
 from .config import Config, TranslationConfig
-from .errors import ModelError
 from .publication import Publication, PushOptions
+from .errors import ModelError, did_you_mean
 from .sampling import draw_latents, generate, quietly
 
 if TYPE_CHECKING:
@@ -142,8 +142,9 @@ class Model:
         except ValueError:
             labels = torch.tensor([-1])
         if len(labels) != n or labels.min() < 0 or labels.max() >= classes:
+            near = did_you_mean(str(label), names)
             raise ModelError(
-                f"label {label} is none of the {classes} classes: {', '.join(names) or f'0-{classes - 1}'}"
+                f"label {label} is none of the {classes} classes{near}: {', '.join(names) or f'0-{classes - 1}'}"
             )
         return labels
 

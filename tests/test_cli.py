@@ -255,6 +255,7 @@ def test_samples_that_do_not_fit_into_memory_get_one_line(call, trained):
 def test_an_unknown_label_names_the_classes(call, trained, label):
     code, _, err = call("sample", str(trained / "clothes"), f"--label={label}")
     assert code == 1 and "10 classes" in err and "Bag" in err
+    assert label != "Bga" or "10 classes (did you mean 'Bag'?): " in err
 
 
 def test_cifar10_trains_from_the_files_that_torchvision_uses(call, tmp_path):

@@ -65,8 +65,9 @@ def sample(
     if to is not None:
         raise UsageError("--to says what to translate to: name the pictures with --input")
     if suffix == "" and path.is_dir():
+        last = max(count, 16) if interpolate else count
         numbered = [one for one in path.glob("*.png") if one.stem.isdecimal()]
-        _refuse_existing(one for one in sorted(numbered) if one.name == _name(int(one.stem)) and int(one.stem) < count)
+        _refuse_existing(one for one in sorted(numbered) if one.name == _name(int(one.stem)) and int(one.stem) < last)
     loaded = load(model, device=device)
     if interpolate:
         if options.pop("truncation") is not None:
