@@ -30,7 +30,7 @@ _CHUNK = 256
 _REAL_SEED = 2**31
 _PIXELS = "sliced-wasserstein"
 _FEW = 10_000
-"""Samples that FID needs at least, of either kind; Heusel et al. 2017 (arXiv:1706.08500), appendix."""
+"""Samples of either kind below which FID is warned of, the least that the published program advises."""
 log = logging.getLogger("ganzoo")
 
 
