@@ -84,7 +84,7 @@ def _body(config: Config, model: str, samples: bool, license: str) -> str:
     loader = jinja2.PackageLoader("ganzoo")
     environment = jinja2.Environment(loader=loader, autoescape=False, undefined=jinja2.StrictUndefined)
     environment.filters |= {"escaped": escaped, "code": code, "topython": python_string}
-    recipe, plugin = shared_recipe(config), registry().provider("generator", config.generator)
+    recipe, plugin = _without_null(shared_recipe(config)), registry().provider("generator", config.generator)
     return environment.get_template("card.md.jinja").render(
         title=model.rpartition("/")[2],
         model=model,
@@ -120,7 +120,7 @@ def shared_recipe(config: Config) -> dict[str, Any]:
 
 def _toml(recipe: dict[str, Any]) -> str:
     """TOML with lists of plain values on one line, and without empty tables."""
-    text = tomli_w.dumps({key: value for key, value in _without_null(recipe).items() if value != {}})
+    text = tomli_w.dumps({key: value for key, value in recipe.items() if value != {}})
     return re.sub(
         r"\[\n((?:    [^\[\]{}\n]*,\n)+)\]", lambda match: f"[{' '.join(match[1].split()).rstrip(',')}]", text
     ).strip()

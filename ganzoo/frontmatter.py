@@ -99,7 +99,7 @@ def _licence_fields(config: Config, before: dict[str, Any]) -> dict[str, Any]:
     """That of the config, else what a user wrote into the card: one licence, or a list of several."""
     earlier = before.get("license")
     several = isinstance(earlier, list) and all(isinstance(one, str) for one in earlier)
-    if config.licence.weights or not (several or isinstance(earlier, str)):
+    if config.licence.weights or not earlier or not (several or isinstance(earlier, str)):
         return licence_fields(config.licence.weights)
     return {"license": earlier}
 

@@ -121,6 +121,13 @@ def test_the_shell_runs_nothing_that_a_stranger_wrote(folder, name):
     assert ast.literal_eval(code[1].removeprefix("model = ganzoo.load(").removesuffix(")")) == name
 
 
+def test_null_in_a_strangers_recipe_is_left_out(folder):
+    recipe = resolve("dcgan", Request(), registry()).to_dict()
+    recipe["generator"]["width"] = ["a", None]
+    card = render(replace(read_config(folder), recipe=recipe), "m", samples=False)
+    assert 'generator.width=["a"]' in card and 'width = ["a"]' in card
+
+
 def test_only_the_package_that_provides_the_generator_is_installed(folder):
     config = read_config(folder)
     claimed = replace(config, plugin=replace(config.plugin, distribution="evil-package"))
@@ -173,8 +180,9 @@ def test_a_strangers_card_that_cannot_be_read_is_one_line(folder, data, said):
     assert str(caught.value).isprintable()
 
 
-def test_metadata_of_other_types_are_left_out(folder):
-    (folder / "README.md").write_text("---\ntags:\n- [a]\n- 7\n- mine\nlicense: {a: mit}\n---\n")
+@pytest.mark.parametrize("licence", ["{a: mit}", "[]", "''", "[[mit]]", "7"])
+def test_metadata_of_other_types_are_left_out(folder, licence):
+    (folder / "README.md").write_text(f"---\ntags:\n- [a]\n- 7\n- mine\nlicense: {licence}\n---\n")
     write_card(folder, "m")
     metadata = _metadata((folder / "README.md").read_text())
     assert metadata["tags"] == ["ganzoo", "gan", "mlp", "non-saturating", "mine"] and metadata["license"] == "unknown"
