@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from . import pictures
 from .config import Config, TranslationConfig
-from .publication import Publication, PushOptions
 from .errors import ModelError, did_you_mean
+from .publication import Publication, PushOptions
 from .sampling import draw_latents, generate, quietly
 
 if TYPE_CHECKING:
