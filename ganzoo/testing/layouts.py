@@ -1,8 +1,8 @@
 """Networks compute the same whatever their memory layout.
 
-torch's own `instance_norm`, and in rarer cases `batch_norm`, give gradients on a CPU that have nothing to do with the true
-ones where a batch is one sample and pictures come with channels last. The loss is right, nothing warns, and training
-goes on. So gradients are compared.
+torch's own `instance_norm`, and in rarer cases `batch_norm`, give gradients on a CPU that have nothing to do with the
+true ones where a batch is one sample and pictures come with channels last. The loss is right, nothing warns, and
+training goes on. So gradients are compared.
 
 Shapes: N batch; a sample's own shape comes from its `Sample`.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import product
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .networks import inputs
 from .outcome import expect, promised
@@ -43,11 +43,13 @@ def layouts(trial: Trial) -> None:
         scales = {name: largest[name] if name == _INPUT else parameters for name in largest}
         for weights, pictures in others:
             found = _gradients(trial, plan, n, dtype, training, (weights, pictures))
-            apart = {name: float((found[name] - gradient).abs().max()) / scales[name] for name, gradient in true.items()}
+            apart = {
+                name: float((found[name] - gradient).abs().max()) / scales[name] for name, gradient in true.items()
+            }
             worst = max(apart, key=lambda name: apart[name])
             expect(
                 apart[worst] <= TOLERANCES[dtype],
-                f"the gradients of contiguous tensors with {weights} weights and {pictures} pictures, {plan}, batch {n}",
+                f"the gradients of contiguous tensors with {weights} weights, {pictures} pictures, {plan}, batch {n}",
                 f"that of {worst} off by {apart[worst]:.1g} of the largest, in {dtype}",
                 _FIX,
             )
@@ -74,11 +76,13 @@ def _gradients(
     """Gradients of parameters and input, by name, with weights and pictures in these layouts."""
     weights, pictures = (_LAYOUTS[name] for name in layout)
     network = trial.network(plan).to(dtype).train(training)
-    network.to(memory_format=weights)  # type: ignore[call-overload]
+    network.to(memory_format=weights)
     torch.manual_seed(1)
     source = _laid_out(inputs(network, trial, plan, n).to(dtype), pictures).requires_grad_()
     torch.manual_seed(2)
-    with promised(f"{trial.what} to learn from {n} of {plan} in {dtype}, {layout[0]} weights", "see devices and dtypes"):
+    with promised(
+        f"{trial.what} to learn from {n} of {plan} in {dtype}, {layout[0]} weights", "see devices and dtypes"
+    ):
         output: Tensor = network(source, torch.zeros(n, dtype=torch.int64))
         torch.manual_seed(3)
         output.backward(_laid_out(torch.randn(output.shape, dtype=dtype), pictures))  # type: ignore[no-untyped-call]
