@@ -61,8 +61,8 @@ STYLEGAN2_CIFAR: dict[str, Any] = {
 """For CIFAR-10 (Karras et al. 2020, arXiv:2006.06676, appendix D): 100 million images.
 
 512 channels on every level, no residual path in D, no path length, no style mixing.  G's Adam is corrected by 4/5 all
-the same, as if path length came each 4th iteration: so it is in their program, and in their results.  Their best results
-add `--augment ada` and, with labels, `--set generator.conditional=true`.
+the same, as if path length came each 4th iteration: so it is in their program, and in their results.  Their best
+results add `--augment ada` and, with labels, `--set generator.conditional=true`.
 """
 
 STYLEGAN2_MINI: dict[str, Any] = {
