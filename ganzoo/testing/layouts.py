@@ -9,6 +9,7 @@ Shapes: N batch; a sample's own shape comes from its `Sample`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from itertools import product
 
@@ -40,7 +41,9 @@ def layouts(trial: Trial) -> None:
         largest = {name: float(gradient.abs().max()) for name, gradient in true.items()}
         # of parameters taken together, as a bias in front of a normalisation has none but rounding
         parameters = max((value for name, value in largest.items() if name != _INPUT), default=0.0)
-        scales = {name: largest[name] if name == _INPUT else parameters for name in largest}
+        scales = {name: (largest[name] if name == _INPUT else parameters) or 1.0 for name in largest}
+        if not all(map(math.isfinite, largest.values())):
+            continue  # such as the gradient of one sample's deviation from itself; games look for those
         for weights, pictures in others:
             found = _gradients(trial, plan, n, dtype, training, (weights, pictures))
             apart = {
@@ -87,7 +90,7 @@ def _gradients(
         torch.manual_seed(3)
         output.backward(_laid_out(torch.randn(output.shape, dtype=dtype), pictures))  # type: ignore[no-untyped-call]
     named = [(_INPUT, source), *network.named_parameters()]
-    return {name: tensor.grad for name, tensor in named if tensor.grad is not None and tensor.grad.any()}
+    return {name: tensor.grad for name, tensor in named if tensor.grad is not None}
 
 
 def _laid_out(tensor: Tensor, layout: torch.memory_format) -> Tensor:
