@@ -331,7 +331,7 @@ def report(results: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     print("{processor} ({capability}), {cores} cores, load {load}; {threads} threads, torch {torch}, "
           "Python {python}, ganzoo {ganzoo}, {date}".format(**place), place["gpu"] or "")  # fmt: skip
     for one in results:
-        speeds = ", ".join(f"{name} {speed:,.0f}" for name, speed in one["speed"].items())
+        speeds = ", ".join(f"{name} {_told(speed)}" for name, speed in one["speed"].items())
         print(f"\n{one['comparison']}: {one['unit']} {speeds}; {one['rounds']} rounds")
         for row in one["ratios"]:
             wanted = "" if row["wanted"] is None else f"   wanted {row['wanted']:.2f}"
@@ -339,6 +339,10 @@ def report(results: Sequence[Mapping[str, Any]], as_json: bool) -> None:
             print(f"  {OURS} / {row['rival']:<10}{row['ratio']:6.2f}   quartiles {low:.2f} to {high:.2f}   "
                   f"mean times {row['overall']:.2f}{wanted}")  # fmt: skip
         _print_details(one)
+
+
+def _told(speed: float) -> str:
+    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
 
 
 def _print_details(one: Mapping[str, Any]) -> None:

@@ -15,10 +15,10 @@ from torch import nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import dcgan, gaussian, mlp, pairs, pictures, wgan_gp  # noqa: E402
+from benchmarks import cyclegan, dcgan, gaussian, mlp, pairs, pictures, wgan_gp  # noqa: E402
 
 SHORT = pairs.Plan(rounds=2, seconds=0.01, warmup=1)
-PAIRED = ("dcgan", "mlp", "gaussian", "wgan_gp")
+PAIRED = ("dcgan", "cyclegan", "mlp", "gaussian", "wgan_gp")
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +86,29 @@ def test_ganzoos_mlp_costs_what_the_lean_loop_does():
     cost = told["mflop_per_image"]
     assert cost["ganzoo"] == cost["lean"] == pytest.approx(lean / 1e6)
     assert cost["tutorial"] == pytest.approx((lean + forward_d) / 1e6)
+
+
+def test_ganzoos_cyclegan_costs_what_the_published_program_does():
+    """Six translations, four judgements in G's update and four in D's: no picture is generated for D alone."""
+    told = cyclegan.run(32, pairs.Plan(1, 0.01, 1), width=4, count=4, workers=0)
+    cost = told["mflop_per_image"]
+    assert cost["ganzoo"] == cost["published"] > 0
+    (row,) = told["ratios"]
+    assert row["rival"] == "published" and row["wanted"] == 1.0
+
+
+def test_the_networks_of_cyclegan_are_those_of_the_plugin():
+    import ganzoo
+    from ganzoo_cyclegan.generator import CycleGANGenerator
+    from ganzoo_cyclegan.patchgan import PatchGANDiscriminator
+
+    sample, label = ganzoo.Sample((3, 32, 32)), torch.zeros(2, dtype=torch.int64)
+    plugin = CycleGANGenerator(sample, sample, 0, width=4), PatchGANDiscriminator(None, sample, 0, width=4)
+    picture = torch.rand(2, 3, 32, 32) * 2 - 1
+    for ours, theirs in zip(plugin, (cyclegan.generator(32, 4), cyclegan.discriminator(4)), strict=True):
+        weights = dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True))
+        ours.load_state_dict(weights)
+        torch.testing.assert_close(ours(picture, label), theirs(picture))
 
 
 def test_wgan_gp_counts_the_pictures_of_five_critic_updates():

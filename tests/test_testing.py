@@ -251,6 +251,14 @@ BROKEN = {
         def __init__(self, source: ganzoo.Sample | None, target: ganzoo.Sample, classes: int, latent: int = 4) -> None:
             super().__init__(source, target, classes)
             self.total = self.layer.weight.sum().item()"""),
+    "wrong gradients by torch": ("generator", "memory layouts", "group_norm", """
+        def forward(self, source, label):
+            sample = super().forward(source, label)
+            return nn.functional.instance_norm(sample) if sample.dim() == 4 else sample"""),
+    "gradients by layout": ("discriminator", "memory layouts", "layer by layer", """
+        def forward(self, sample, label):
+            scale = 2.0 if sample.is_contiguous() else 1.0
+            return super().forward(scale * sample, label)"""),
     "weights by chance": ("generator", "determinism", "torch's global generator", """
         def __init__(self, source: ganzoo.Sample | None, target: ganzoo.Sample, classes: int, latent: int = 4) -> None:
             super().__init__(source, target, classes)
@@ -348,6 +356,12 @@ def test_a_broken_promise_is_found_and_its_fix_is_told(plugin, broken):
     assert list(found) == [check], found
     assert found[check].expected and found[check].found
     assert fix in found[check].fix
+
+
+@pytest.mark.parametrize("noise", ["torch.randn_like(sample)", "nn.functional.dropout(sample)"])
+def test_noise_that_follows_the_memory_layout_is_no_wrong_gradient(plugin, noise):
+    body = f"def forward(self, sample, label): return super().forward(sample + self.training * {noise}, label)"
+    assert not failures(plugin("discriminator", body), "memory layouts")
 
 
 @pytest.mark.parametrize(

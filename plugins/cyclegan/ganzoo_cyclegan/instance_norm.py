@@ -5,8 +5,8 @@ Ulyanov, Vedaldi & Lempitsky 2016, "Instance Normalization: The Missing Ingredie
 
 Why not torch's own: on a CPU, for a batch of one, `torch.nn.functional.instance_norm` gives gradients that have nothing
 to do with the true ones where the gradient that reaches it has its channels last; and it copies such maps twice, there
-and back. GroupNorm with a group for each channel gives the same numbers, and keeps the layout; its gradient is slow with
-channels last, so that is taken here by its formula.
+and back. GroupNorm with a group for each channel gives the same numbers, and keeps the layout; its gradient is slow
+with channels last, so that is taken here by its formula.
 
 Shapes: N batch, C channels, H height, W width.
 """
@@ -24,7 +24,7 @@ EPSILON = 1e-5
 
 
 class InstanceNorm(nn.Module):
-    """Bring each channel of each sample to mean 0 and variance 1. Without gains and running means, so without weights."""
+    """Bring each channel of each sample to mean 0 and variance 1. No gains and no running means, so no weights."""
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
         """map_NCHW: (N, C, H, W). Returns the same shape, type and memory layout; computes in float32 at least."""

@@ -44,10 +44,8 @@ CYCLEGAN_MINI: dict[str, Any] = {
     },
     "ema": {"half_life_images": 0},
     "previews": {"count": 8},
-    "trainer": {"channels_last": False},
 }
 """The same for 64x64 pictures on a CPU: a quarter of G's width, half of D's, batch 2, 12,000 images.
 
-No identity term, so that colour can be paired with gray.  channels_last off: InstanceNorm copies such maps, which took
-nearly twice the time on a CPU.
+No identity term, so that colour can be paired with gray.
 """

@@ -60,9 +60,26 @@ def test_auto_trains_as_published():
     assert {**recipe, "augment": {"ada": {}}} == recipes.STYLEGAN2_ADA
 
 
+@pytest.mark.parametrize(
+    ("side", "batch", "half_life", "lr"), [(256, 16, 5_000, 2.5e-3), (512, 8, 2_500, 2.5e-3), (1024, 4, 1_250, 2e-3)]
+)
+def test_auto_for_larger_pictures_trains_as_published(side, batch, half_life, lr):
+    """The published rule: batch min(4096 // side, 32), a half-life of 10,000 images for 32, lr .002 from 1024 on."""
+    recipe = getattr(recipes, f"STYLEGAN2_{side}")
+    assert (recipe["data"]["size"], recipe["batch"], recipe["images"]) == (side, batch, 25_000_000)
+    assert recipe["ema"] == {"half_life_images": half_life, "ramp": 0.05}
+    assert recipe["optimizer"] == {"name": "adam", "lr": lr, "betas": [0.0, 0.99]}
+    same = {"generator", "discriminator", "loss", "penalty"}
+    assert all(recipe[key] == recipes.STYLEGAN2[key] for key in same) and recipe["penalty"]["r1"]["gamma"] == "auto"
+
+
 def test_cifar_trains_as_published():
     recipe = recipes.STYLEGAN2_CIFAR
     assert (recipe["batch"], recipe["images"]) == (64, 100_000_000)
     assert recipe["penalty"] == {"r1": {"gamma": 0.01, "every": 16}} and recipe["generator"]["mixing"] == 0
     assert recipe["discriminator"]["architecture"] == "orig" and recipe["discriminator"]["group_size"] == 32
     assert recipe["ema"] == {"half_life_images": 500_000, "ramp": 0.05}
+    assert recipe["optimizer"]["lr"] == 2.5e-3 and recipe["optimizer"]["betas"] == [0.0, 0.99]
+    # the published program corrects G's Adam for a lazy path length that does not come
+    assert recipe["optimizer"]["G"]["lr"] == pytest.approx(2e-3)
+    assert recipe["optimizer"]["G"]["betas"] == pytest.approx([0.0, 0.99**0.8])
