@@ -23,6 +23,7 @@ from .errors import (
     UsageError,
     printable,
 )
+from .files import read_bounded
 from .hookspecs import Component, hookimpl
 from .specs import ANY_FIELD, DataSpec, Sample
 
@@ -121,5 +122,6 @@ __all__ = [
     "list",
     "load",
     "printable",
+    "read_bounded",
     "train",
 ]

@@ -77,6 +77,11 @@ def printable(text: str, limit: int = 120) -> str:
     return shown + "…" * (len(text) > limit)
 
 
+def shortened(number: int) -> str:
+    """A whole number as it may stand in a message; its rough size if it is long."""
+    return f"{number:,}" if abs(number) < 10**24 else f"of about {number.bit_length()} bits"
+
+
 def first_line(error: BaseException) -> str:
     """What a library's error says first, in at most 300 printable characters; its type if it says nothing."""
     lines = str(error).strip().splitlines()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from . import pictures
 from .config import Config, TranslationConfig
 from .errors import ModelError
-from .sampling import draw_latents, generate, quietly
+from .sampling import draw_latents, generate, quietly, refuse_too_many
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -53,6 +53,7 @@ class Model:
         """
         if n < 1:
             raise ModelError(f"cannot draw {n} samples: ask for at least 1")
+        refuse_too_many(n, self.target.size)
         labels = self._labels(n, label)
         with quietly(self.generator, seed):
             return generate(self.generator, self._latents(n), labels, truncation)
@@ -93,6 +94,7 @@ class Model:
 
         Returns float32 (n * steps, *target.shape), as `sample` does.
         """
+        refuse_too_many(n * steps, self.target.size)
         with quietly(self.generator, seed):
             corners = self._latents(n)
             pairs = zip(corners, corners.roll(-1, 0), strict=True)
