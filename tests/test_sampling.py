@@ -6,8 +6,13 @@ import pytest
 import torch
 
 import ganzoo
+from ganzoo.errors import shortened
 
 pytest_plugins = ["hub.fixtures"]
+
+
+def test_a_long_number_is_shown_as_a_power_of_ten():
+    assert (shortened(1234), shortened(10**30), shortened(10**5000)) == ("1,234", "about 10^30", "about 10^5000")
 
 
 @pytest.mark.parametrize("n", [10**12, 10**30, 10**5000], ids=lambda one: f"{one.bit_length()} bits")
