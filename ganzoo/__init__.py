@@ -23,6 +23,7 @@ from .errors import (
     UsageError,
     printable,
 )
+from .files import read_bounded
 from .hookspecs import Component, hookimpl
 from .specs import ANY_FIELD, DataSpec, Sample
 from .version import __version__ as __version__
@@ -120,5 +121,6 @@ __all__ = [
     "list",
     "load",
     "printable",
+    "read_bounded",
     "train",
 ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import logging
+import typing
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .build import checked_options
-from .errors import DataError, UsageError
+from .errors import DataError, UsageError, printable
 from .features import Lesson, data_name
 from .interfaces import Dataset
 from .plan import parse_data
@@ -19,31 +21,66 @@ from .reference import RealPictures
 from .registry import Registry
 from .specs import DataSpec, Sample
 
+log = logging.getLogger("ganzoo")
+
 
 def data_to_measure(recipe: Mapping[str, Any], data: str | None, split: str | None, registry: Registry) -> Part:
-    """The data of a model's recipe, or others at its size.
+    """The published data of a model's recipe, or others at its size.
 
+    recipe: of a model or run that others may have made. It chooses no files here: of it are taken a data set's name
+    and options that cannot name a place.
     data: as in `ganzoo train --data`; a `limit` of the recipe does not hold for data that are named so.
-    split: another part of the data than the recipe's. Raises `UsageError` if the data have no other.
+    split: another part of the data than the recipe's. Raises `UsageError` if the data have no other, or if the recipe
+    names none that can be found without it.
     """
     known = recipe.get("data")
-    options: dict[str, Any] = dict(known) if isinstance(known, Mapping) else {}
-    if data is not None:
-        named = parse_data(data)
-        cls = registry.load("dataset", named["name"])
-        accepted = inspect.signature(cls).parameters
-        if named["name"] != options.get("name"):
-            options = {key: value for key, value in options.items() if key in accepted and key != "path"}
-        options = {key: value for key, value in options.items() if key != "limit"} | named
-    if not isinstance(options.get("name"), str):
+    stated: dict[str, Any] = dict(known) if isinstance(known, Mapping) else {}
+    name = stated.pop("name", None)
+    if data is None and not isinstance(name, str):
         raise UsageError("the model's recipe names no data: name them with --data")
-    name = options.pop("name")
+    named = {"name": printable(str(name))} if data is None else parse_data(data)
+    cls = registry.load("dataset", named["name"])
+    accepted = inspect.signature(cls).parameters
+    stated = {key: value for key, value in stated.items() if key in accepted or named["name"] == name}
+    options = {key: value for key, value in stated.items() if key not in accepted or _names_no_place(cls, key, value)}
+    if data is not None:
+        options = {key: value for key, value in options.items() if key != "limit"} | named
+    else:
+        options |= named
+        _refuse_places(named["name"], accepted.values(), options)
+    for key in stated.keys() - options.keys() - {"limit", "path"}:
+        log.warning("data.%s of the model's recipe is left out: it could name a file, and only you choose those", key)
     if split is not None:
-        accepted = inspect.signature(registry.load("dataset", name)).parameters
         if "split" not in accepted and split != "train":
-            raise UsageError(f"data {name} have no split '{split}': leave --split out")
+            raise UsageError(f"data {options['name']} have no split '{split}': leave --split out")
         options |= {"split": split} if "split" in accepted else {}
-    return Part(name, options)
+    return Part(options.pop("name"), options)
+
+
+def _refuse_places(name: str, accepted: Iterable[inspect.Parameter], options: Mapping[str, Any]) -> None:
+    """Raise `UsageError` if data of this name cannot be had without an option that says where they are."""
+    missing = [one.name for one in accepted if one.default is one.empty and one.name not in options]
+    if missing:
+        raise UsageError(
+            f"the model's recipe names data of its maker's own, {name}, and a recipe chooses no files here: "
+            f"name the data with --data {name}:PATH"
+        )
+
+
+def _names_no_place(cls: type, key: str, value: Any) -> bool:
+    """True for an option that is no free text: numbers, one of the words that are allowed, names of classes."""
+    if isinstance(value, list | tuple):
+        return all(_names_no_place(cls, key, one) for one in value)
+    if not isinstance(value, str):
+        return value is None or isinstance(value, int | float)
+    return key == "classes" or value in _words(typing.get_type_hints(cls.__init__).get(key))  # type: ignore[misc]
+
+
+def _words(hint: Any) -> tuple[Any, ...]:
+    """What the literals in an annotation allow."""
+    if typing.get_origin(hint) is typing.Literal:
+        return typing.get_args(hint)
+    return tuple(word for one in typing.get_args(hint) for word in _words(one))
 
 
 def build_dataset(part: Part, registry: Registry) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 
 
@@ -83,6 +84,11 @@ def printable(text: str, limit: int = 120) -> str:
     """
     shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text[:limit])
     return shown + "…" * (len(text) > limit)
+
+
+def shortened(number: int) -> str:
+    """A whole number as it may stand in a message; its power of ten if it is long."""
+    return f"{number:,}" if abs(number) < 10**24 else f"about 10^{round(number.bit_length() * math.log10(2))}"
 
 
 def first_line(error: BaseException) -> str:

@@ -22,7 +22,7 @@ from .interfaces import Dataset
 from .recipe import Part
 from .reference import RealPictures, Reference, real_values, reference_for
 from .registry import Registry
-from .sampling import draw_latents, generate, quietly
+from .sampling import draw_latents, generate, quietly, refuse_too_many
 from .specs import Sample
 from .version import __version__
 
@@ -104,6 +104,7 @@ class Bench:
         Several seeds give the mean, with the deviation among its facts. Random generators are left as they were.
         """
         question = self.question
+        refuse_too_many(question.samples, 1)
         seeds = range(question.seed, question.seed + question.seeds)
         known = classes if getattr(generator, "conditional", False) else 0
         draws = [self._once(_Source(generator, known, seed, question.samples)) for seed in seeds]

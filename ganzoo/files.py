@@ -7,8 +7,8 @@ import errno
 import hashlib
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 _GIT_BYTES = 2**30
 """Of a file that git names by its content; the Hub does so up to 10 MB."""
@@ -27,7 +27,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading, or what a link leads to, unless it is a pipe, a device, a socket or a folder.
 
     A pipe without a writer would keep its reader waiting for ever, and some devices never end. Raises `OSError`.

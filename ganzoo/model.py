@@ -13,7 +13,7 @@ from . import pictures
 from .config import Config, TranslationConfig
 from .errors import ModelError, did_you_mean
 from .publication import Publication, PushOptions
-from .sampling import draw_latents, generate, quietly
+from .sampling import draw_latents, generate, quietly, refuse_too_many
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -59,6 +59,7 @@ class Model:
             raise ModelError(f"cannot draw {n} samples: ask for at least 1")
         if truncation is not None and not 0 <= truncation <= 1:
             raise ModelError(f"truncation {truncation} is not between 0, the mean sample, and 1, latents as they are")
+        refuse_too_many(n, self.target.size)
         labels = self._labels(n, label)
         with quietly(self.generator, seed):
             return generate(self.generator, self._latents(n), labels, truncation)
@@ -99,6 +100,7 @@ class Model:
 
         Returns float32 (n * steps, *target.shape), as `sample` does.
         """
+        refuse_too_many(n * steps, self.target.size)
         with quietly(self.generator, seed):
             corners = self._latents(n)
             pairs = zip(corners, corners.roll(-1, 0), strict=True)

@@ -10,14 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from .device import device_of
-from .memory import is_exhaustion
+from .errors import UsageError, shortened
+from .memory import is_exhaustion, readable, room
 
 _CHUNK = 256
 
 
 @contextmanager
 def quietly(generator: nn.Module, seed: int | None) -> Iterator[None]:
-    """Evaluation mode and no gradients; with a seed, torch's random generators are seeded and put back after."""
+    """Evaluation mode and no gradients; with a seed, torch's random generators are seeded and put back after.
+
+    Raises `UsageError` for a seed that torch does not take.
+    """
+    if seed is not None and not -(2**63) <= seed < 2**64:
+        raise UsageError(f"seed {shortened(seed)} is out of range: take one from 0 to 18446744073709551615")
     training = generator.training
     if training:
         generator.eval()
@@ -39,6 +45,15 @@ def quietly(generator: nn.Module, seed: int | None) -> Iterator[None]:
 def _accelerators() -> list[int]:
     """CUDA devices in use; torch.manual_seed would wake them up, which takes longer than a small model's sample."""
     return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+
+
+def refuse_too_many(n: int, values: int) -> None:
+    """Raise `UsageError` if n samples of so many values do not fit into the memory that is free."""
+    free = room(torch.device("cpu"))
+    needed = 4 * n * values
+    if needed > (free.free if free else 2**62):
+        size = readable(needed) if needed < 2**80 else "far too much"
+        raise UsageError(f"{shortened(n)} samples take {size} of memory, {free or 'less'} are free: draw fewer at once")
 
 
 def draw_latents(generator: Any, n: int) -> Tensor:

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -622,6 +623,32 @@ def test_other_data_are_taken_at_the_models_size_and_whole():
     assert data_to_measure(recipe(), "fashion-mini", None, registry()) == Part("fashion-mini", {"size": 16})
     moved = data_to_measure({"data": {"name": "folder", "path": "a.zip", "size": 32}}, "folder:b.zip", None, registry())
     assert moved == Part("folder", {"path": "b.zip", "size": 32})
+
+
+THEIRS = [
+    {"name": "folder", "path": "/home/me/private"},
+    {"name": "npz", "path": "a.npz", "size": 16},
+    {"name": "shards", "path": "/{0..99999999999}.tar"},
+    {"name": "pair", "path": "a:b"},
+    {"name": "hub", "path": "evil/data"},
+]
+
+
+@pytest.mark.parametrize("data", THEIRS, ids=lambda one: one["name"])
+def test_a_recipe_chooses_no_files_here(data, monkeypatch):
+    for name in ("exists", "is_file", "is_dir", "glob", "open"):
+        monkeypatch.setattr(Path, name, lambda self, *arguments: pytest.fail(f"{self} was looked at"))
+    line = f"a recipe chooses no files here: name the data with --data {data['name']}:PATH"
+    with pytest.raises(ganzoo.UsageError, match=line):
+        data_to_measure({"data": data}, None, None, registry())
+
+
+def test_options_of_a_recipe_that_could_name_a_file_are_left_out_and_told(caplog):
+    stated = recipe(name="emnist", root="/etc", variant="letters", classes=["a", "b"], flip=True)
+    part = data_to_measure(stated, None, None, registry())
+    assert part.options == {"variant": "letters", "classes": ["a", "b"], "flip": True, "size": 16, "limit": 50}
+    assert "data.root of the model's recipe is left out" in caplog.text
+    assert data_to_measure(stated, "emnist", None, registry()).options.keys() == part.options.keys() - {"limit"}
 
 
 def test_a_split_that_is_not_there_is_refused():

@@ -17,6 +17,8 @@ from ganzoo.modelfolder import load_model
 from ganzoo.recipe import find_recipe
 from ganzoo.registry import registry
 
+pytest_plugins = ["hub.fixtures"]
+
 KINDS = ["pipe", "link to a pipe", "device", "folder"]
 
 
@@ -40,7 +42,7 @@ def put(kind: str, path: Path) -> Path:
 def test_what_is_no_regular_file_is_not_opened(kind, tmp_path):
     path = put(kind, tmp_path / "it")
     for read in (open_regular, file_hash, lambda one: read_bounded(one, 10)):
-        with pytest.raises(OSError, match="it is no regular file|Is a directory"):
+        with pytest.raises(OSError, match=r"it is no regular file|Is a directory"):
             read(path)
 
 
@@ -57,7 +59,7 @@ def test_a_link_to_a_file_is_read(tmp_path):
 def test_a_model_of_special_files_is_refused(run_of, kind, name):
     folder = run_of("line") / "model"
     put(kind, folder / name)
-    with pytest.raises(ganzoo.ModelError, match="cannot be read.*(no regular file|Is a directory)"):
+    with pytest.raises(ganzoo.ModelError, match=r"cannot be read.*(no regular file|Is a directory)"):
         load_model(folder, torch.device("cpu"))
 
 
@@ -70,7 +72,7 @@ def test_run_folders_and_recipes_of_special_files_are_refused(run_of, kind, tmp_
     put(kind, run / "recipe.toml")
     with pytest.raises(ganzoo.RunError, match=r"cannot be read: it is no regular file|it has no recipe\.toml"):
         read_history(run)
-    with pytest.raises(ganzoo.RecipeError, match="cannot be read: (it is no regular file|Is a directory)"):
+    with pytest.raises(ganzoo.RecipeError, match=r"cannot be read: (it is no regular file|Is a directory)"):
         find_recipe(str(put(kind, tmp_path / "a.toml")), registry())
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "  ganzoo eval runs/dcgan-seed0 runs/dcgan-hinge-seed0 --data fashion-mnist --split test --metric fid --seeds 3",
 )
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
-@click.option("--data", metavar="D", help="Data to measure against. [default: those of the model's recipe]")
+@click.option("--data", metavar="D", help="Data to measure against. [default: published data that the recipe names]")
 @click.option("--split", metavar="NAME", help="Part of the data, such as test. [default: that of the recipe]")
 @click.option("--metric", "metrics", metavar="NAME", multiple=True, help="May be repeated. [default: all that fit]")
 @click.option("--features", metavar="NAME[:PATH]", help="Feature extractor. [default: the first at hand]")

@@ -20,7 +20,8 @@ import click
     "--out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), help="[default: report.html in the run]"
 )
 @click.option("--neighbours/--no-neighbours", default=True, help="Look for the training pictures nearest to samples.")
-def report(run: Path, compare: tuple[Path, ...], out: Path | None, neighbours: bool) -> None:
+@click.option("--data", metavar="D", help="The training pictures, if they are your own, as folder:PATH.")
+def report(run: Path, compare: tuple[Path, ...], out: Path | None, neighbours: bool, data: str | None) -> None:
     """Write the report of RUN, a run folder, as one HTML file and print where it is.
 
     Pictures as they evolved, curves, findings, nearest training pictures, recipe and environment; the file needs
@@ -28,7 +29,7 @@ def report(run: Path, compare: tuple[Path, ...], out: Path | None, neighbours: b
     """
     from ..report import Options, write_report
 
-    click.echo(str(write_report(run, compare, out or run / "report.html", Options(neighbours))))
+    click.echo(str(write_report(run, compare, out or run / "report.html", Options(neighbours, data=data))))
 
 
 @click.command(epilog="Examples:\n\n  ganzoo doctor runs/dcgan-seed0\n\n  ganzoo doctor runs/dcgan-seed0 --json")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from .. import pictures
-from ..build import checked_options
 from ..data import normalise
+from ..datachoice import build_dataset, data_to_measure
 from ..errors import GanzooError
 from ..history import History
 from ..interfaces import Stream, Table
@@ -52,8 +52,11 @@ class Neighbours:
     generated: Image.Image
 
 
-def neighbours(history: History) -> Neighbours | str:
-    """Sample the run's model and look for the nearest training pictures; or say in a sentence why it cannot be done."""
+def neighbours(history: History, data: str | None = None) -> Neighbours | str:
+    """Sample the run's model and look for the nearest training pictures; or say in a sentence why it cannot be done.
+
+    data: where those are, as in `ganzoo train --data`; by default the published data of the run's recipe.
+    """
     if not (history.model / "config.json").exists():
         return "No model was saved yet."
     try:
@@ -63,11 +66,11 @@ def neighbours(history: History) -> Neighbours | str:
         if model.config.source is not None:
             return "Only samples drawn from latents are compared, and this model translates pictures."
         recipe = Recipe.from_dict(history.recipe)
-        cls = registry().load("dataset", recipe.data.name)
-        dataset = cls(**checked_options(cls, recipe.data.options, 0, f"dataset {recipe.data.name}"))
+        part = data_to_measure(history.recipe, data, None, registry())
+        dataset = build_dataset(part, registry())
         loaded = dataset.load()
         if not isinstance(loaded, Table | Stream):
-            return f"Data {recipe.data.name} have no fixed set of pictures to compare with."
+            return f"Data {part.name} have no fixed set of pictures to compare with."
         real, total = _pictures(loaded, dataset.spec.field("*"))
     except (GanzooError, OSError, KeyError, ValueError, TypeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

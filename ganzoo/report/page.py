@@ -31,11 +31,13 @@ _FILM_BYTES = 3_000_000
 class Options:
     """neighbours: look for the training pictures nearest to samples.
 
+    data: where the training pictures are, as in `ganzoo train --data`; by default published data of the recipe's name.
     live: a version, for a page that reloads itself when the server has another.
     """
 
     neighbours: bool = True
     live: str = ""
+    data: str | None = None
 
 
 def write_report(folder: Path, others: Sequence[Path], out: Path, options: Options | None = None) -> Path:
@@ -131,7 +133,7 @@ def _pictures(history: History, options: Options) -> dict[str, Any]:
         return found | {"no_neighbours": "Left out here; `ganzoo report` looks for them.".replace("`", "")}
     from .neighbours import neighbours
 
-    near = neighbours(history)
+    near = neighbours(history, options.data)
     if isinstance(near, str):
         return found | {"no_neighbours": near}
     if sheet is None:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -21,13 +22,17 @@ from .files import last_line, shown
 from .names import Names
 
 BARE, STORED, DEFLATED, OTHER = range(4)
-"""How a member lies there: bare, as in a .tar; in a .zip, behind a header of its own; or compressed in a rare way."""
+"""How a member lies there: bare, as in a .tar; in a .zip, behind a header of its own; or in a way that is not read.
+
+bzip2 and LZMA are not, for a few kilobytes of them may fill the memory at once.
+"""
 _FORMS = {zipfile.ZIP_STORED: STORED, zipfile.ZIP_DEFLATED: DEFLATED}
 _LOCAL_HEADER = struct.Struct("<26xHH")
 _OPEN_FILES = 32
 _READ_BYTES = 1 << 30
-_MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 30
 """Of a member once inflated: a picture of more is none."""
+_MOST_HEADER = 1 << 24
 Advance = Callable[[int], None]
 
 
@@ -58,13 +63,13 @@ def members(path: Path, advance: Advance = lambda done: None) -> Iterator[Member
                 raise zipfile.BadZipFile("it is empty")
             yield from _in_zip(path)
             advance(path.stat().st_size)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, struct.error, OSError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, struct.error, OSError, ValueError, OverflowError) as error:
         raise ganzoo.DataError(f"{shown(path)} is damaged ({last_line(error)}): delete it and get it again") from error
 
 
 def _in_tar(path: Path, advance: Advance) -> Iterator[Member]:
     gone = 0
-    with open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+    with open(path, "rb") as file, tarfile.open(fileobj=_Headers(file), mode="r:") as tar:
         for number, member in enumerate(tar):
             if member.isreg() and not member.sparse:
                 yield Member(member.name.removeprefix("./"), member.offset_data, member.size)
@@ -79,6 +84,18 @@ def _in_tar(path: Path, advance: Advance) -> Iterator[Member]:
         if len(end) < tarfile.BLOCKSIZE:
             raise tarfile.ReadError(f"it ends at byte {tar.offset:,} without the mark of its end")
     advance(path.stat().st_size - gone)
+
+
+class _Headers:
+    """What tarfile reads of an archive whose members it passes over: a header that claims to be vast is refused."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.seek, self.tell = file, file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _MOST_HEADER:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
 
 
 def _in_zip(path: Path) -> Iterator[Member]:
@@ -152,9 +169,12 @@ class Opened:
 
     def read(self, archive: int, member: Member) -> bytes:
         """The bytes of a member. Raises `ValueError` or another error if they are damaged."""
+        if member.size > MOST_BYTES:
+            raise ValueError("it is larger than a picture can be")
         if member.form == OTHER:
-            with zipfile.ZipFile(self._paths[archive]) as file:
-                return file.read(member.name)
+            raise ValueError(
+                "it is encrypted, or compressed in a way that is not read: pack it anew as an ordinary .zip"
+            )
         opened, offset = self._open(archive), member.offset
         if member.form != BARE:
             header = opened.read(offset, _LOCAL_HEADER.size)
@@ -218,7 +238,7 @@ class _File:
 def _inflated(data: bytes) -> bytes:
     """Raises `ValueError` for what is cut short, or would fill the memory."""
     inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = inflating.decompress(data, _MOST_BYTES)
+    inflated = inflating.decompress(data, MOST_BYTES)
     if not inflating.eof:
         raise ValueError("it is cut short, or larger than a picture can be")
     return inflated

@@ -22,7 +22,10 @@ _LOG = logging.getLogger("ganzoo.data")
 _NETWORK_TIMEOUT_SECONDS = 30.0
 _SHOWN = 1000
 """Characters of a name: as many as a path usually has."""
-_BROKEN = (OSError, EOFError, ValueError, zlib.error, tarfile.TarError)
+_BROKEN = (OSError, EOFError, ValueError, MemoryError, zlib.error, tarfile.TarError)
+MOST_BYTES = 1 << 32
+"""Of a published file once unpacked: the largest, STL-10's unlabelled pictures, takes 2.8 GB."""
+_CHUNK_BYTES = 1 << 24
 
 
 def data_root(root: str | None) -> Path:
@@ -43,15 +46,21 @@ def _file(*candidates: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def contents(path: Path) -> np.ndarray:
+def contents(path: Path, most: int = MOST_BYTES) -> np.ndarray:
     """The bytes of a file, unpacked if its name ends in .gz, as a writable uint8 array.
 
-    A plain file is mapped, not read; writing to the array does not change it. Raises `DataError` if it is damaged.
+    A plain file is mapped, not read; writing to the array does not change it. most: bytes that are unpacked.
+    Raises `DataError` if it is damaged, or holds more.
     """
     with damage_of(path):
         if path.suffix == ".gz":
+            data = bytearray()
             with gzip.open(path) as file:
-                return np.frombuffer(bytearray(file.read()), dtype=np.uint8)
+                while part := file.read(_CHUNK_BYTES):
+                    data += part
+                    if len(data) > most:
+                        raise ValueError(f"it holds more than {most:,} bytes")
+            return np.frombuffer(data, dtype=np.uint8)
         return np.memmap(path, dtype=np.uint8, mode="c")
 
 
@@ -62,8 +71,11 @@ def members(archive: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         for member in tar:
             file = tar.extractfile(member) if member.name in names else None
             if file is not None:
+                if member.size > MOST_BYTES:
+                    raise ValueError(f"{shown(member.name)} claims {member.size:,} bytes")
                 found[member.name] = np.empty(member.size, dtype=np.uint8)
-                file.readinto(found[member.name])
+                if file.readinto(found[member.name]) != member.size:
+                    raise EOFError(f"{shown(member.name)} is cut short")
             if len(found) == len(names):
                 return found
     missing = ", ".join(name for name in names if name not in found)

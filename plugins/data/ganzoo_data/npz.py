@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from .view import View
 _SAMPLES = {"train": ("images", "x", "x_train", "data", "arr_0"), "test": ("x_test",)}
 _LABELS = {"train": ("labels", "y", "y_train"), "test": ("y_test",)}
 _ONE_PICTURE = (1, 3)
+_MOST_CLASSES = 1_000_000
+_CHUNK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -92,12 +95,14 @@ class Npz(ganzoo.Dataset):
         return ganzoo.Table({"value": values}, labels)
 
     def _headers(self) -> dict[str, _Array]:
-        if not self.path.is_file():
-            raise ganzoo.DataError(f"there is no file {self.path}: give an .npz file")
         if not zipfile.is_zipfile(self.path):
             refuse_damaged_zip(self.path)
+        if not os.path.isfile(self.path):
+            raise ganzoo.DataError(f"there is no file {shown(self.path)}: give an .npz file")
         with self._damage(), zipfile.ZipFile(self.path) as file:
             names = [name for name in file.namelist() if name.endswith(".npy")]
+            if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in file.infolist()):
+                raise ValueError("it is not compressed as NumPy does it")
             return {name.removesuffix(".npy"): _header(file, name) for name in names}
 
     def _picture_axes(self) -> tuple[int, ...] | None:
@@ -132,13 +137,14 @@ class Npz(ganzoo.Dataset):
                 f"{self._label_name} in {self.path} is {labels.dtype} of shape {labels.shape}: "
                 f"labels must be {count} whole numbers"
             )
-        if labels.min() < 0:
-            raise ganzoo.DataError(f"{self._label_name} in {self.path} holds negative labels")
+        if labels.min() < 0 or labels.max() >= _MOST_CLASSES:
+            raise ganzoo.DataError(f"{self._label_name} in {self.path} holds labels outside 0 to {_MOST_CLASSES - 1:,}")
         return torch.from_numpy(labels.reshape(-1).astype(np.int64))
 
     def _read(self, name: str) -> np.ndarray:
-        with self._damage(), np.load(self.path, allow_pickle=False) as file:
-            return np.ascontiguousarray(file[name])
+        with self._damage(), zipfile.ZipFile(self.path) as file, file.open(f"{name}.npy") as stream:
+            shape, transposed, dtype = _read_header(stream)
+            return _values(stream, shape, transposed, dtype)
 
     @contextmanager
     def _damage(self) -> Iterator[None]:
@@ -150,7 +156,27 @@ class Npz(ganzoo.Dataset):
 
 def _header(file: zipfile.ZipFile, name: str) -> _Array:
     with file.open(name) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)
+        shape, _, dtype = _read_header(stream)
     return _Array(name.removesuffix(".npy"), shape, dtype)
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether the axes are stored in reverse, and type."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(stream)  # type: ignore[no-any-return]
+
+
+def _values(stream: IO[bytes], shape: tuple[int, ...], transposed: bool, dtype: np.dtype) -> np.ndarray:
+    """What follows an array's header, in memory as it comes: one that claims to be vast is no vast array yet."""
+    if dtype.kind not in "iuf":
+        raise ValueError(f"its type is {dtype}, not numbers")
+    missing = math.prod(shape) * dtype.itemsize
+    data = bytearray()
+    while missing and (part := stream.read(min(missing, _CHUNK_BYTES))):
+        data += part
+        missing -= len(part)
+    if missing:
+        raise ValueError(f"it lacks {missing:,} bytes")
+    array = np.frombuffer(data, dtype)
+    return np.ascontiguousarray(array.reshape(shape[::-1]).T if transposed else array.reshape(shape))

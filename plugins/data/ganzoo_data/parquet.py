@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ganzoo
 
-from .files import damage_of, shown
+from .files import last_line, shown
 
 _BATCH_ROWS = 128
 
@@ -46,11 +47,12 @@ def columns_of(path: Path, image: str | None, label: str | None) -> Columns:
 
     image, label: insist on these. Raises `DataError` if there is no such column.
     """
-    with damage_of(path):
+    with _damage(path):
         schema = _parquet().ParquetFile(path).schema_arrow
-    stated = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    features = stated.get("info", {}).get("features", {})
-    types = {name: feature.get("_type") for name, feature in features.items() if isinstance(feature, dict)}
+        stated = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = stated.get("info", {}).get("features", {})
+        types = {name: feature.get("_type") for name, feature in features.items() if isinstance(feature, dict)}
+        names_of = {name: _class_names(features[name]) for name, kind in types.items() if kind == "ClassLabel"}
     pictures = [name for name in schema.names if types.get(name) == "Image" or _holds_bytes(schema.field(name).type)]
     labels = [name for name in schema.names if types.get(name) == "ClassLabel"]
     for wanted, known, what in ((image, pictures, "pictures"), (label, labels, "class labels")):
@@ -63,7 +65,7 @@ def columns_of(path: Path, image: str | None, label: str | None) -> Columns:
         columns = ", ".join(map(shown, schema.names))
         raise ganzoo.DataError(f"{shown(path.name)} has no column of pictures: its columns are {columns}")
     chosen = label or (labels[0] if labels else None)
-    classes = tuple(map(shown, features[chosen].get("names", ()))) if chosen else ()
+    classes = names_of[chosen] if chosen else ()
     return Columns(image or pictures[0], chosen if classes else None, classes)
 
 
@@ -73,14 +75,48 @@ def rows(path: Path, columns: Columns) -> Iterator[tuple[bytes, int]]:
     Rows without a picture or with an unknown class (-1 marks those of a hidden test set) are left out.
     """
     wanted = [columns.image, *([columns.label] if columns.label else [])]
-    with damage_of(path):
-        for batch in _parquet().ParquetFile(path).iter_batches(_BATCH_ROWS, columns=wanted):
-            pictures = batch.column(columns.image).to_pylist()
-            labels = batch.column(columns.label).to_pylist() if columns.label else [0] * len(pictures)
-            for picture, label in zip(pictures, labels, strict=True):
-                data = picture.get("bytes") if isinstance(picture, dict) else picture
-                if data and label is not None and 0 <= label < max(1, len(columns.classes)):
-                    yield data, label
+    with _damage(path):
+        batches = _parquet().ParquetFile(path).iter_batches(_BATCH_ROWS, columns=wanted)
+    while True:
+        with _damage(path):
+            found = _pictures(next(batches, None), columns)
+        if found is None:
+            return
+        yield from found
+
+
+def _pictures(batch: Any, columns: Columns) -> list[tuple[bytes, int]] | None:
+    """The pictures and class numbers of a batch's rows; None for no batch."""
+    if batch is None:
+        return None
+    pictures = batch.column(columns.image).to_pylist()
+    labels = batch.column(columns.label).to_pylist() if columns.label else [0] * len(pictures)
+    found = []
+    for picture, label in zip(pictures, labels, strict=True):
+        data = picture.get("bytes") if isinstance(picture, dict) else picture
+        if data and label is not None and 0 <= label < max(1, len(columns.classes)):
+            if not isinstance(data, bytes) or not isinstance(label, int):
+                raise ValueError("a row holds no bytes of a picture, or no class number")
+            found.append((data, label))
+    return found
+
+
+def _class_names(feature: Mapping[str, Any]) -> tuple[str, ...]:
+    names = feature.get("names") or ()
+    if not isinstance(names, list | tuple):
+        raise ValueError("the names of its classes are no list")
+    return tuple(map(shown, names))
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """pyarrow raises anything on damaged files, and what strangers state in one may have any form."""
+    try:
+        yield
+    except ganzoo.DataError:
+        raise
+    except Exception as error:
+        raise ganzoo.DataError(f"{shown(path)} is damaged ({last_line(error)}): delete it and get it again") from error
 
 
 def _holds_bytes(kind: Any) -> bool:

@@ -6,7 +6,8 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ PICTURES = ("jpg", "jpeg", "png", "webp")
 """Extensions of pictures; of several pictures of one sample the first of these counts."""
 _LABEL = "cls"
 _MOST_CLASSES = 1_000_000
+_MOST_NAMES = 100_000
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
@@ -160,20 +162,25 @@ def _kind(name: str) -> str:
 def archives_of(pattern: str) -> list[Path]:
     """The archives that a path, folder or pattern names, in order of name. Raises `DataError` for missing ones."""
     whole = Path(pattern).expanduser()
-    if whole.is_dir():
+    if os.path.isdir(whole):  # unlike a path's own method, it takes names of any length
         found = [path for path in sorted(whole.iterdir()) if path.suffix.lower() in (".tar", ".zip")]
         if not found:
             raise ganzoo.DataError(f"there is no .tar or .zip in {pattern}: for pictures that lie singly, use folder:")
         return found
-    named = list(_unfolded(str(whole))) if not whole.exists() else [str(whole)]
+    named = [str(whole)]
+    if not os.path.exists(whole):
+        named = list(islice(_unfolded(str(whole)), _MOST_NAMES + 1))
+    if len(named) > _MOST_NAMES:
+        raise ganzoo.DataError(f"{shown(pattern)} names more than {_MOST_NAMES:,} archives: give the folder of them")
     paths: list[Path] = []
     for name in named:
         several = any(character in name for character in "*?[") and not os.path.exists(name)
         paths += [Path(one) for one in sorted(glob.glob(name))] if several else [Path(name)]
-    missing = [path for path in paths if not path.is_file()]
+    missing = [path for path in paths if not os.path.isfile(path)]
     if not paths or missing == paths:
         raise ganzoo.DataError(
-            f"there is no {pattern}: give a .tar or .zip, a folder of them, or a pattern such as train-{{000..099}}.tar"
+            f"there is no {shown(pattern)}: give a .tar or .zip, a folder of them, or a pattern such as "
+            "train-{000..099}.tar"
         )
     if missing:
         raise ganzoo.DataError(f"{missing[0]} is not there, one of {len(missing)} that {pattern} names: get it first")
@@ -191,9 +198,9 @@ def _unfolded(pattern: str) -> Iterator[str]:
     if braces is None:
         yield pattern
         return
-    inside = re.fullmatch(r"(\d+)\.\.(\d+)", braces[1])
-    words: Sequence[str] = braces[1].split(",")
+    inside = re.fullmatch(r"(\d{1,18})\.\.(\d{1,18})", braces[1])
+    words: Iterable[str] = braces[1].split(",")
     if inside:
-        words = [str(n).zfill(len(inside[1])) for n in range(int(inside[1]), int(inside[2]) + 1)]
+        words = (str(n).zfill(len(inside[1])) for n in range(int(inside[1]), int(inside[2]) + 1))
     for word in words:
         yield from _unfolded(pattern[: braces.start()] + word + pattern[braces.end() :])

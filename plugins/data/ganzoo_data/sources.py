@@ -17,7 +17,7 @@ from PIL import Image
 
 import ganzoo
 
-from .archives import Index, Member, Opened, members
+from .archives import MOST_BYTES, Index, Member, Opened, members
 from .cache import cache_folder, keep_arrays, kept_arrays
 from .files import shown
 from .names import Names, sorted_names
@@ -110,7 +110,7 @@ class FolderSource(Source):
         return found
 
     def read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
+        return ganzoo.read_bounded(self.path / name, MOST_BYTES)
 
     def state(self, names: Sequence[str]) -> bytes:
         """Names, sizes and times of change."""
@@ -215,14 +215,14 @@ class Archives(Source):
 
 def open_source(path: Path) -> Source:
     """Raises `DataError` if path is neither a folder nor a .zip."""
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike a path's own method, it takes names of any length
         return FolderSource(path)
-    if not path.exists():
-        raise ganzoo.DataError(f"there is no {path}: give a folder or .zip of pictures")
+    if not os.path.exists(path):
+        raise ganzoo.DataError(f"there is no {shown(path)}: give a folder or .zip of pictures")
     if path.suffix.lower() == ".tar":
         raise ganzoo.DataError(f"{path} is a .tar: write --data shards:{path}")
-    if not zipfile.is_zipfile(path):
         refuse_damaged_zip(path)
+    if not path.is_file() or not zipfile.is_zipfile(path):
         raise ganzoo.DataError(f"{shown(path)} is neither a folder nor a .zip of pictures")
     return Archives(path, [path])
 

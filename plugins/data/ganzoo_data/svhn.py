@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,18 @@ import ganzoo
 from .files import find, last_line, md5, note_unpublished
 from .published import Published
 from .view import View
+
+_NUMBERS = {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"single", "double"}
+_MOST_PICTURES = 10_000_000
+
+
+def _check(stated: list[tuple[str, tuple[int, ...], str]]) -> None:
+    """Raise `ValueError` for arrays, as name, shape and type, that are none of these data: they are not read."""
+    shapes = {name: shape for name, shape, kind in stated if kind in _NUMBERS}
+    if shapes.get("X", ())[:3] != (32, 32, 3) or not 0 < math.prod(shapes.get("y", (0,))) <= _MOST_PICTURES:
+        raise ValueError("it does not hold the arrays X, 32x32x3xN, and y, Nx1")
+    if shapes["X"][3:] != (math.prod(shapes["y"]),):
+        raise ValueError(f"it holds pictures of shape {shapes['X']} and labels of shape {shapes['y']}")
 
 
 class Svhn(Published):
@@ -59,10 +72,11 @@ class Svhn(Published):
 
         note_unpublished(self.name, {files[0]: md5(files[0])}, {self.put: SVHN.split_list[self.split][2]})
         try:
-            from scipy.io import loadmat
+            from scipy.io import loadmat, whosmat
         except ImportError as error:
             raise ganzoo.DataError("svhn is published in MATLAB files: pip install scipy to read them") from error
         try:
+            _check(whosmat(files[0]))
             stored = loadmat(files[0], variable_names=["X", "y"])
             images, labels = stored["X"].transpose(3, 0, 1, 2), stored["y"].reshape(-1)
             return torch.from_numpy(images), torch.from_numpy(labels).long() % 10

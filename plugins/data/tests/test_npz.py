@@ -107,7 +107,7 @@ def test_header_that_promises_too_much_is_refused(tmp_path):
         ({"images": GRAY, "labels": np.arange(5)}, "labels must be 6 whole numbers"),
         ({"images": GRAY, "labels": np.arange(6.0)}, "labels must be 6 whole numbers"),
         ({"images": GRAY, "labels": np.array(3)}, "labels must be 6 whole numbers"),
-        ({"images": GRAY, "labels": np.arange(6) - 1}, "negative labels"),
+        ({"images": GRAY, "labels": np.arange(6) - 1}, "labels outside 0 to"),
     ],
 )
 def test_unfit_arrays_are_refused_with_what_was_found(save, arrays, message):
