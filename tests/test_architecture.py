@@ -40,6 +40,7 @@ LAYERS = [
     {"speed"},
     {"trainer", "evaluation"},
     {"model", "modelfolder", "publish", "pull", "space", "export"},
+    {"conversion"},
     {"callbacks", "report"},
     {"course", "rehearsal", "fitting", "runfolder"},
     {"interruption", "measure"},
