@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import (
     CheckpointError,
+    ConversionError,
     DataError,
     Diverged,
     GanzooError,
@@ -31,6 +32,7 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .api import Run, load, train
     from .api import names as list
+    from .conversion.reader import read_pickle
     from .hubrepository import HubRepository
     from .interfaces import (
         AdversarialLoss,
@@ -65,6 +67,7 @@ _LAZY = {
     "HubRepository": ".hubrepository",
     "Model": ".model",
     "Turn": ".turn",
+    "read_pickle": ".conversion.reader",
 }  # fmt: skip
 
 
@@ -87,6 +90,7 @@ __all__ = [
     "Callback",
     "CheckpointError",
     "Component",
+    "ConversionError",
     "DataError",
     "DataSpec",
     "Dataset",
@@ -122,5 +126,6 @@ __all__ = [
     "load",
     "printable",
     "read_bounded",
+    "read_pickle",
     "train",
 ]

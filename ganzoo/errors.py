@@ -55,6 +55,10 @@ class ModelError(GanzooError):
     """A model folder that cannot be loaded."""
 
 
+class ConversionError(GanzooError):
+    """A file of another program that is damaged, unknown or hostile, or that no network of ganzoo fits."""
+
+
 class HubError(GanzooError):
     """The Hugging Face Hub refused, failed, cannot be reached, or sent something else than it states."""
 

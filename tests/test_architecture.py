@@ -54,6 +54,7 @@ LAYERS = [
     {"speed"},
     {"trainer", "evaluation"},
     {"model", "modelfolder", "publish", "pull", "space", "export", "savemodel"},
+    {"conversion"},
     {"callbacks", "report"},
     {"course", "rehearsal", "fitting", "runfolder"},
     {"interruption", "measure"},

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +11,7 @@ from torch import Tensor
 
 import ganzoo
 
-from .files import contents, find, last_line, md5, members, note_unpublished
+from .files import contents, find, md5, members, note_unpublished
 from .published import Published
 from .view import View
 
@@ -31,42 +28,32 @@ _CIFAR100_NAMES = (
     "willow_tree", "wolf", "woman", "worm",
 )  # fmt: skip
 
-_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
-    **{
-        (f"numpy.{core}.{module}", function.__name__): function
-        for core in ("core", "_core")
-        for module, function in (
-            ("multiarray", np.empty(0).__reduce__()[0]),
-            ("multiarray", np.int64(0).__reduce__()[0]),
-            ("numeric", np.empty(0).__reduce_ex__(5)[0]),
-        )
-    },
-    ("numpy", "ndarray"): np.ndarray,
-    # The published files pass numbers where NumPy now wants booleans.
-    ("numpy", "dtype"): lambda code, *_: np.dtype(code),
-    ("_codecs", "encode"): lambda text, encoding: text.encode(encoding),
-}
-"""All that a pickled NumPy array refers to, under the names that old and new NumPy give it."""
 
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles NumPy arrays in plain containers, and refuses everything else that a pickle could run."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR batch holds") from None
-
-
-def read_batch(data: np.ndarray, where: str, label_key: str) -> tuple[np.ndarray, np.ndarray]:
+def read_batch(data: np.ndarray, where: str, label_key: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Read one batch: pictures, uint8 (N, 32, 32, 3), and labels, (N,) int64. Raises `DataError` if it is none."""
     try:
-        batch = _ArraysOnly(io.BytesIO(data), encoding="latin1").load()
-        images = np.asarray(batch["data"], dtype=np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        return images, np.asarray(batch[label_key], dtype=np.int64).reshape(-1)
-    except Exception as error:  # damaged pickles raise anything
-        raise ganzoo.DataError(f"{where} is no CIFAR batch: {last_line(error)}") from error
+        batch = ganzoo.read_pickle(memoryview(data), where)
+    except ganzoo.ConversionError as error:
+        raise ganzoo.DataError(f"{error}: it is no CIFAR batch") from error
+    problem = _problem(batch, label_key, classes)
+    if problem:
+        raise ganzoo.DataError(f"{where} is no CIFAR batch: {problem}")
+    images = batch["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return images, np.array(batch[label_key], dtype=np.int64)
+
+
+def _problem(batch: object, label_key: str, classes: int) -> str | None:
+    """What a batch lacks, or None."""
+    if not isinstance(batch, dict) or not {"data", label_key} <= batch.keys():
+        return f"it has no data and {label_key}"
+    images, labels = batch["data"], batch[label_key]
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (3072,):
+        return "its data are no pictures of 3072 bytes each"
+    if not isinstance(labels, list) or len(labels) != len(images):
+        return f"it has not one label for each of its {len(images)} pictures"
+    if not all(type(label) is int and 0 <= label < classes for label in labels):
+        return f"its {label_key} are no whole numbers from 0 to {classes - 1}"
+    return None
 
 
 class _Cifar(Published):
@@ -118,7 +105,7 @@ class _Cifar(Published):
             data = {f"{files[0]}:{name}": found[name] for name in names}
         else:
             data = {str(path): contents(path) for path in files}
-        batches = [read_batch(bytes_, where, self.label_key) for where, bytes_ in data.items()]
+        batches = [read_batch(bytes_, where, self.label_key, len(self.names)) for where, bytes_ in data.items()]
         images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
         return torch.from_numpy(images), torch.from_numpy(labels)
 

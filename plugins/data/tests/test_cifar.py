@@ -82,7 +82,7 @@ def test_cifar100_takes_the_fine_labels(tmp_path):
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_batches_of_every_pickle_protocol_are_read(protocol):
     batch = {"data": PICTURES[:2].reshape(2, 3072), "labels": [np.int64(3), 4]}
-    images, labels = read_batch(np.frombuffer(pickle.dumps(batch, protocol), np.uint8), "batch", "labels")
+    images, labels = read_batch(np.frombuffer(pickle.dumps(batch, protocol), np.uint8), "batch", "labels", 10)
     assert images.shape == (2, 32, 32, 3) and labels.tolist() == [3, 4]
 
 
@@ -95,17 +95,37 @@ def test_pickle_that_would_run_code_is_refused_unrun(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = write_cifar10(tmp_path / "cifar-10-batches-py")
     (folder / "data_batch_2").write_bytes(pickle.dumps({"data": Hostile(), "labels": []}, protocol=2))
-    with pytest.raises(ganzoo.DataError, match=r"data_batch_2 is no CIFAR batch: it asks for .*mkdir"):
+    with pytest.raises(ganzoo.DataError, match=r"data_batch_2 is not read: it asks for posix.mkdir.*no CIFAR batch"):
         Cifar10(root=str(tmp_path)).load()
     assert not (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"garbage", pickle.dumps([1]), pickle.dumps({"data": np.zeros(5), "labels": []})]
-)
-def test_damaged_batch_is_refused(data):
-    with pytest.raises(ganzoo.DataError, match="batch 7 is no CIFAR batch"):
-        read_batch(np.frombuffer(data, np.uint8), "batch 7", "labels")
+def batch_with(**changes: object) -> bytes:
+    return pickle.dumps({"data": PICTURES[:2].reshape(2, 3072), "labels": [3, 4]} | changes)
+
+
+DAMAGED = {
+    "nothing": (b"", "is damaged: pickle exhausted"),
+    "garbage": (b"garbage", "it is no CIFAR batch"),
+    "a list": (pickle.dumps([1]), "it has no data and labels"),
+    "a list of pictures": (batch_with(data=[[0] * 3072] * 2), "no pictures of 3072 bytes"),
+    "numbers that are no bytes": (batch_with(data=np.zeros((2, 3072), np.int16)), "no pictures of 3072 bytes"),
+    "pictures of another size": (batch_with(data=np.zeros((2, 3071), np.uint8)), "no pictures of 3072 bytes"),
+    "one dimension": (batch_with(data=np.zeros(3072, np.uint8)), "no pictures of 3072 bytes"),
+    "objects": (batch_with(data=np.array([[None] * 3072] * 2)), "an array of type 'O8'"),
+    "too few labels": (batch_with(labels=[3]), "not one label for each of its 2 pictures"),
+    "an array of labels": (batch_with(labels=np.array([3, 4])), "not one label"),
+    "a class beyond the last": (batch_with(labels=[3, 10]), "no whole numbers from 0 to 9"),
+    "half a class": (batch_with(labels=[3, 0.5]), "no whole numbers from 0 to 9"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_batch_is_refused(name):
+    data, reason = DAMAGED[name]
+    with pytest.raises(ganzoo.DataError, match="batch 7 .*" + reason) as caught:
+        read_batch(np.frombuffer(data, np.uint8), "batch 7", "labels", 10)
+    assert "\n" not in str(caught.value)
 
 
 def test_missing_files_offline_are_one_line_saying_what_to_put_where(tmp_path):
