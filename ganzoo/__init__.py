@@ -29,6 +29,8 @@ from .specs import ANY_FIELD, DataSpec, Sample
 if TYPE_CHECKING:
     from .api import Run, load, train
     from .api import names as list
+    from .course import Course, Varying
+    from .dial import Dial
     from .hubrepository import HubRepository
     from .interfaces import (
         AdversarialLoss,
@@ -62,9 +64,12 @@ _LAZY = {
          "Unpaired"],
         ".interfaces",
     ),
+    "Course": ".course",
+    "Dial": ".dial",
     "HubRepository": ".hubrepository",
     "Model": ".model",
     "Turn": ".turn",
+    "Varying": ".course",
 }  # fmt: skip
 
 
@@ -87,10 +92,12 @@ __all__ = [
     "Callback",
     "CheckpointError",
     "Component",
+    "Course",
     "DataError",
     "DataSpec",
     "Dataset",
     "Density",
+    "Dial",
     "Discriminator",
     "Diverged",
     "Drawn",
@@ -117,6 +124,7 @@ __all__ = [
     "UnknownName",
     "Unpaired",
     "UsageError",
+    "Varying",
     "hookimpl",
     "list",
     "load",

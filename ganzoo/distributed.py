@@ -198,14 +198,18 @@ class Crew(World):
             torch.manual_seed(int(self._shared["cpu"].sum()) * 1_000_003 + self.rank)
 
 
-def splits(recipe: Recipe, processes: int = 1) -> int:
-    """Parts that each process computes its share of a batch in. Raises `Incompatible` if the batch does not divide."""
-    if recipe.batch % processes:
+def splits(recipe: Recipe, processes: int = 1, batch: int | None = None) -> int:
+    """Parts that each process computes its share of a batch in, by default of the recipe's largest.
+
+    Raises `Incompatible` if the batch does not divide.
+    """
+    batch = batch or recipe.batch
+    if batch % processes:
         raise Incompatible(
-            f"a batch of {recipe.batch} cannot be shared by {processes} processes: "
-            f"try `--batch {math.ceil(recipe.batch / processes) * processes}`"
+            f"a batch of {batch} cannot be shared by {processes} processes: "
+            f"try `--batch {math.ceil(batch / processes) * processes}`"
         )
-    share, micro = recipe.batch // processes, recipe.trainer.micro_batch
+    share, micro = batch // processes, recipe.trainer.micro_batch
     if micro == 0 or micro >= share:
         return 1
     if share % micro:

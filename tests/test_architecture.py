@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 CORE = ROOT / "ganzoo"
 
 LAYERS = [
-    {"errors", "specs", "files", "strictjson", "sections", "history", "symptoms"},
-    {"hookspecs", "interfaces", "health"},
+    {"errors", "specs", "files", "strictjson", "sections", "history", "symptoms", "course"},
+    {"hookspecs", "interfaces", "health", "dial"},
     {"admission", "source", "registry"},
     {"recipe"},
     {"distributed"},
@@ -33,7 +33,7 @@ LAYERS = [
     {"command", "hub"},
     {"card", "hubrepository"},
     {"datachoice"},
-    {"pieces", "tracing", "meter", "undo", "recordable", "team", "threads"},
+    {"pieces", "tracing", "meter", "undo", "recordable", "team", "threads", "clock"},
     {"recordings"},
     {"chain"},
     {"capture"},
@@ -41,7 +41,7 @@ LAYERS = [
     {"trainer", "evaluation"},
     {"model", "modelfolder", "publish", "pull", "space", "export"},
     {"callbacks", "report"},
-    {"course", "rehearsal", "fitting", "runfolder"},
+    {"rounds", "rehearsal", "fitting", "runfolder"},
     {"interruption", "measure"},
     {"api"},
     {"__init__"},
