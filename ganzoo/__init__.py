@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .api import Run, load, train
     from .api import names as list
     from .conversion.reader import read_pickle
+    from .course import Course, Varying
+    from .dial import Dial
     from .hubrepository import HubRepository
     from .interfaces import (
         AdversarialLoss,
@@ -64,10 +66,13 @@ _LAZY = {
          "Unpaired"],
         ".interfaces",
     ),
+    "Course": ".course",
+    "Dial": ".dial",
     "HubRepository": ".hubrepository",
     "Model": ".model",
     "Turn": ".turn",
     "read_pickle": ".conversion.reader",
+    "Varying": ".course",
 }  # fmt: skip
 
 
@@ -91,10 +96,12 @@ __all__ = [
     "CheckpointError",
     "Component",
     "ConversionError",
+    "Course",
     "DataError",
     "DataSpec",
     "Dataset",
     "Density",
+    "Dial",
     "Discriminator",
     "Diverged",
     "Drawn",
@@ -121,6 +128,7 @@ __all__ = [
     "UnknownName",
     "Unpaired",
     "UsageError",
+    "Varying",
     "hookimpl",
     "list",
     "load",

@@ -14,6 +14,8 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from .course import says_course, told
+from .dial import Dial, dials
 from .errors import GanzooError, Incompatible, did_you_mean, first_line
 from .interfaces import (
     AdversarialLoss,
@@ -56,6 +58,13 @@ class Game:
     def generator_role(self) -> str:
         """The first generator: the one that is shown, averaged and published."""
         return next(name for name, role in self.loss.roles.items() if role.kind == "generator")
+
+    def dials(self) -> dict[str, Dial]:
+        """Every dial of the game by name, as "penalty.r1.gamma"."""
+        parts: dict[str, nn.Module] = {**self.players, "loss": self.loss}
+        parts |= {f"penalty.{name}": one for name, one in self.penalties.items()}
+        parts |= {f"augment.{name}": one for name, one in self.augmentations.items()}
+        return {f"{part}.{name}": dial for part, module in parts.items() for name, dial in dials(module)}
 
     def copy(self) -> Game:
         """Players, loss, penalties and augmentations copied, to try something on."""
@@ -203,14 +212,20 @@ def checked_options(cls: type, options: Mapping[str, Any], fixed: int, what: str
         try:
             checked[key] = _adapter(hints.get(key, Any)).validate_python(value)
         except ValidationError as error:
-            message = error.errors()[0]["msg"]
-            problems.append(f"{what}: {key} = {value!r}: {message[:1].lower()}{message[1:]}")
+            problems.append(f"{what}: {key} = {value!r}: {_reason(error, value)}")
     for parameter in known:
         if parameter.default is parameter.empty and parameter.name not in options:
             problems.append(f"{what} needs '{parameter.name}': {_how_to_give(what, parameter.name)}")
     if problems:
         raise Incompatible(problems)
     return checked
+
+
+def _reason(error: ValidationError, value: Any) -> str:
+    found = told(error.errors())
+    if found["type"] != "course" and says_course(value):
+        return "this option stays what it is over a run, it takes no course"
+    return f"{found['msg'][:1].lower()}{found['msg'][1:]}"
 
 
 @cache

@@ -20,11 +20,28 @@ from .workers import Workers, fill
 
 __all__ = ["Feed", "Order", "describe_feed", "make_feed", "normalise"]
 
-_ALL = slice(None)
+Share = tuple[int, int]
+"""The number of a process, and how many there are."""
 
 
 class Feed:
-    """An endless supply of batches. `state_dict` holds the place in the data."""
+    """An endless supply of batches. `state_dict` holds the place in the data.
+
+    batch: samples in a whole batch.  share: which part of it this process gets, and of how many equal ones.
+    """
+
+    def __init__(self, batch: int, share: Share = (0, 1)) -> None:
+        self.batch, self._share = batch, share
+
+    @property
+    def rows(self) -> slice:
+        """This process's share of a whole batch."""
+        number, count = self._share
+        return slice(self.batch * number // count, self.batch * (number + 1) // count)
+
+    def resize(self, batch: int) -> None:
+        """The batches that follow have so many samples, those that come next in the data."""
+        self.batch = batch
 
     def next(self) -> Batch:
         raise NotImplementedError
@@ -47,7 +64,7 @@ def make_feed(
     seed: int,
     device: torch.device,
     workers: int = 0,
-    share: tuple[int, int] = (0, 1),
+    share: Share = (0, 1),
     resident_share: float = RESIDENT_SHARE,
 ) -> Feed:
     """The feed for these samples; the same batches come whether they are resident on the device or streamed.
@@ -57,15 +74,14 @@ def make_feed(
     fit in it are kept there, larger sets are streamed. Raises `DataError` if the samples are empty or contradict
     the spec.
     """
-    rows = slice(batch * share[0] // share[1], batch * (share[0] + 1) // share[1])
     if isinstance(samples, Unpaired):
         return UnpairedFeed(samples, spec, batch, seed, device, workers, share, resident_share)
     if isinstance(samples, Drawn):
-        return DrawnFeed(samples, batch, seed, device, rows)
+        return DrawnFeed(samples, batch, seed, device, share)
     samples = settle(samples, device, resident_share, share[1])
     if isinstance(samples, Stream):
-        return StreamFeed(samples, spec, batch, seed, device, workers, rows)
-    return TableFeed(samples, spec, batch, seed, device, rows)
+        return StreamFeed(samples, spec, batch, seed, device, workers, share)
+    return TableFeed(samples, spec, batch, seed, device, share)
 
 
 def describe_feed(feed: Feed) -> str:
@@ -77,16 +93,17 @@ class TableFeed(Feed):
     """Samples kept on the device, pictures as uint8, gathered by index and normalised there without waiting for it."""
 
     def __init__(
-        self, table: Table, spec: DataSpec, batch: int, seed: int, device: torch.device, rows: slice = _ALL
+        self, table: Table, spec: DataSpec, batch: int, seed: int, device: torch.device, share: Share = (0, 1)
     ) -> None:
+        super().__init__(batch, share)
         self._fields = {name: tensor.contiguous().to(device) for name, tensor in table.fields.items()}
         self._labels = _labels(table.labels, len(next(iter(self._fields.values())))).to(device)
         self._order = Order(len(self._labels), seed)
-        self._spec, self._batch, self._device, self._rows = spec, batch, device, rows
+        self._spec, self._device = spec, device
         self._flip, self._crop = table.flip, table.crop
 
     def next(self) -> Batch:
-        draw = draw_batch(self._order, self._batch, self._flip, self._crop, self._rows)
+        draw = draw_batch(self._order, self.batch, self._flip, self._crop, self.rows)
         index = _sent(draw.index, self._device)
         fields = {
             name: normalise(tensor.index_select(0, index), self._spec.fields[name], draw.mirrored, draw.corner)
@@ -109,15 +126,21 @@ class TableFeed(Feed):
 class DrawnFeed(Feed):
     """Fresh samples of a distribution, from a generator of its own."""
 
-    def __init__(self, drawn: Drawn, batch: int, seed: int, device: torch.device, rows: slice = _ALL) -> None:
-        self._draw, self._batch, self._device, self._rows = drawn.draw, batch, device, rows
+    def __init__(self, drawn: Drawn, batch: int, seed: int, device: torch.device, share: Share = (0, 1)) -> None:
+        super().__init__(batch, share)
+        self._draw, self._device = drawn.draw, device
         self._generator = torch.Generator().manual_seed(seed)
-        self._unlabelled = _labels(None, batch)[rows].to(device)
+        self.resize(batch)
+
+    def resize(self, batch: int) -> None:
+        super().resize(batch)
+        self._unlabelled = _labels(None, batch)[self.rows].to(self._device)
 
     def next(self) -> Batch:
-        fields, labels = self._draw(self._batch, self._generator)
-        on_device = {name: _sent(tensor[self._rows], self._device) for name, tensor in fields.items()}
-        label = self._unlabelled if labels is None else _sent(labels.to(torch.int64)[self._rows], self._device)
+        fields, labels = self._draw(self.batch, self._generator)
+        rows = self.rows
+        on_device = {name: _sent(tensor[rows], self._device) for name, tensor in fields.items()}
+        label = self._unlabelled if labels is None else _sent(labels.to(torch.int64)[rows], self._device)
         return Batch(on_device, label)
 
     def state_dict(self) -> dict[str, Any]:
@@ -141,10 +164,10 @@ class StreamFeed(Feed):
         seed: int,
         device: torch.device,
         workers: int,
-        rows: slice = _ALL,
+        share: Share = (0, 1),
     ) -> None:
-        self._rows = rows
-        self._stream, self._spec, self._batch = stream, spec, batch
+        super().__init__(batch, share)
+        self._stream, self._spec = stream, spec
         self._device, self._count = device, workers
         self._labels = _labels(stream.labels, stream.count)
         self._order = Order(stream.count, seed)
@@ -152,6 +175,11 @@ class StreamFeed(Feed):
         self._planned: deque[tuple[BatchDraw, dict[str, Any]]] = deque()
         self._first: Mapping[str, Tensor] | None = None
         self._workers: Workers | None = None
+
+    def resize(self, batch: int) -> None:
+        if batch != self.batch:
+            super().resize(batch)
+            self.load_state_dict(self.state_dict())  # what was read ahead is drawn and read anew
 
     def next(self) -> Batch:
         if not self._planned:
@@ -165,7 +193,7 @@ class StreamFeed(Feed):
         return Batch(on_device, _sent(self._labels[draw.index], self._device))
 
     def _plan(self) -> BatchDraw:
-        draw = draw_batch(self._order, self._batch, self._stream.flip, self._stream.crop, self._rows)
+        draw = draw_batch(self._order, self.batch, self._stream.flip, self._stream.crop, self.rows)
         self._planned.append((draw, self._order.state_dict()))
         return draw
 
@@ -213,9 +241,10 @@ class UnpairedFeed(Feed):
         seed: int,
         device: torch.device,
         workers: int,
-        share: tuple[int, int] = (0, 1),
+        share: Share = (0, 1),
         resident_share: float = RESIDENT_SHARE,
     ) -> None:
+        super().__init__(batch, share)
         room = resident_share / len(unpaired.parts)
         self._feeds = {
             name: make_feed(
@@ -223,7 +252,15 @@ class UnpairedFeed(Feed):
             )
             for number, (name, part) in enumerate(unpaired.parts.items())
         }
-        self._label = torch.zeros(batch // share[1], dtype=torch.int64, device=device)
+        self._device = device
+        self.resize(batch)
+
+    def resize(self, batch: int) -> None:
+        super().resize(batch)
+        for feed in self._feeds.values():
+            if feed.batch != batch:
+                feed.resize(batch)
+        self._label = torch.zeros(batch // self._share[1], dtype=torch.int64, device=self._device)
 
     def next(self) -> Batch:
         return Batch({name: feed.next().fields[name] for name, feed in self._feeds.items()}, self._label)

@@ -40,8 +40,8 @@ def direction(loss: Loss, known: Stakes | None) -> int:
 
 
 def rates(recipe: Recipe, loss: Loss) -> dict[str, float]:
-    """The step size of each player."""
-    return {role: options_for(recipe, (role,)).lr for role in loss.roles}
+    """The step size of each player, the largest of a course."""
+    return {role: options_for(recipe, (role,)).step_size().high for role in loss.roles}
 
 
 def diagnose(folder: Path, components: Registry | None = None) -> tuple[History, list[Finding]]:

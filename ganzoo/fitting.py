@@ -169,8 +169,10 @@ class _Failed:
         self._begun = begun
         self._game, self._device = trainer.game, trainer.device
         self._processes = trainer.world.size
-        self._share = trainer.recipe.batch // self._processes
         self._at_once = self._share // trainer.splits
+        self._batch = trainer.feed.batch
+        self._share = self._batch // self._processes
+        self._at_once = self._share // splits(trainer.recipe, self._processes, self._batch)
         # copies of players whose layers talk to the other processes would wait for them
         self._may_try = self._processes == 1 or not trainer.recipe.trainer.sync_batch_norm
         self._rehearsal = Rehearsal(self._game, trainer.device, trainer.precision)
@@ -179,7 +181,7 @@ class _Failed:
 
     def fault(self, there: Room | None) -> str:
         """What was asked for, and what there was."""
-        asked = f"a batch of {self._game.recipe.batch}"
+        asked = f"a batch of {self._batch}"
         asked += f" among {self._processes} processes" if self._processes > 1 else ""
         asked += f" in parts of {self._at_once}" if self._at_once < self._share else ""
         return f"out of memory on {self._device}: {asked} does not fit{_free(there)}"

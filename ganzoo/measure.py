@@ -15,12 +15,12 @@ import torch
 
 from .build import Game
 from .callbacks import MovingAverage
-from .course import Course, Kind, Length
 from .data import make_feed
 from .fitting import Largest, empty, fitting, largest_batch, placing, splittable
 from .interfaces import Callback
 from .memory import Peak, wait_for
 from .rehearsal import ENDLESS, Rehearsal, settled
+from .rounds import Kind, Length, Rounds
 from .trainer import Trainer
 
 DATA, LEARNING, OPTIMISER, REST = "data", "forward and backward", "optimiser", "rest"
@@ -65,8 +65,8 @@ def measure(game: Game, device: torch.device, precision: str, seconds: float = 6
             game.dataset.load(), game.spec, recipe.batch, recipe.seed, device, options.workers,
             resident_share=options.resident_share,
         )  # fmt: skip
-    course = Course(game.phases())
-    stopwatch = _Stopwatch(course, device, seconds)
+    rounds = Rounds(game.phases())
+    stopwatch = _Stopwatch(rounds, device, seconds)
     endless = replace(game, recipe=replace(recipe, images=ENDLESS))
     callbacks: list[Callback] = [one for one in game.callbacks.values() if one.everywhere]
     if recipe.ema.half_life_images:
@@ -81,13 +81,13 @@ def measure(game: Game, device: torch.device, precision: str, seconds: float = 6
             wait_for(device)
     peak = _peak(watch, device)
     lengths = stopwatch.lengths()
-    whole = course.whole(lengths, recipe.images)
-    rounds = sum(map(len, stopwatch.rounds.values()))
-    usual = course.average({kind: length.seconds for kind, length in lengths.items()})
-    shares = _shares(course, stopwatch.spent)
+    whole = rounds.whole(lengths, recipe.images)
+    timed = sum(map(len, stopwatch.rounds.values()))
+    usual = rounds.average({kind: length.seconds for kind, length in lengths.items()})
+    shares = _shares(rounds, stopwatch.spent)
     empty(trainer)
     largest = largest_batch(Rehearsal(spare, device, precision), device)
-    return Measured(recipe.images / whole, whole, rounds, usual, shares, peak, largest, splittable(spare))
+    return Measured(recipe.images / whole, whole, timed, usual, shares, peak, largest, splittable(spare))
 
 
 def _peak(watch: Peak, device: torch.device) -> dict[str, int]:
@@ -97,10 +97,10 @@ def _peak(watch: Peak, device: torch.device) -> dict[str, int]:
     return {} if growth is None or highest is None else {"growth": growth, "resident": highest}
 
 
-def _shares(course: Course, spent: Mapping[Kind, Sequence[Mapping[str, float]]]) -> dict[str, float]:
+def _shares(rounds: Rounds, spent: Mapping[Kind, Sequence[Mapping[str, float]]]) -> dict[str, float]:
     """Shares of an average round."""
     parts = {
-        what: course.average({kind: sum(one[what] for one in rows) / len(rows) for kind, rows in spent.items() if rows})
+        what: rounds.average({kind: sum(one[what] for one in rows) / len(rows) for kind, rows in spent.items() if rows})
         for what in (DATA, LEARNING, OPTIMISER, REST)
     }
     return {what: seconds / sum(parts.values()) for what, seconds in parts.items()}
@@ -175,14 +175,14 @@ class _Stopwatch(Callback):
     rounds: of each kind, the marks before and after, and the real samples shown.  spent: what the clock added up.
     """
 
-    def __init__(self, course: Course, device: torch.device, seconds: float) -> None:
+    def __init__(self, rounds: Rounds, device: torch.device, seconds: float) -> None:
         self._device, self._seconds = device, seconds
         self.clock = _Clock(device)
-        self._course, self._wanted = course, course.wanted(_ROUNDS)
+        self._laid_out, self._wanted = rounds, rounds.wanted(_ROUNDS)
         self._first: float | None = None
         self._enough = False
-        self._following = enumerate(course.order)
-        last = {kind: number for number, kind in enumerate(course.order) if kind in self._wanted}
+        self._following = enumerate(rounds.order)
+        last = {kind: number for number, kind in enumerate(rounds.order) if kind in self._wanted}
         # waiting for a GPU would disturb what is timed, so these rounds come after
         self._apart = [(number, kind) for kind, number in last.items()] * (2 * (device.type != "cpu"))
         self._played: Counter[str] = Counter()
@@ -220,7 +220,7 @@ class _Stopwatch(Callback):
         if not self._enough and all(len(self.rounds[kind]) >= wanted for kind, wanted in self._wanted.items()):
             self._enough = True
             lasted = time.monotonic() - (self._first or 0.0)
-            self._wanted = self._course.wanted(min(max(round(_ROUNDS * _SHORT / lasted), _ROUNDS), _MOST_ROUNDS))
+            self._wanted = self._laid_out.wanted(min(max(round(_ROUNDS * _SHORT / lasted), _ROUNDS), _MOST_ROUNDS))
         missing = {kind for kind, wanted in self._wanted.items() if len(self.rounds[kind]) < (1 if late else wanted)}
         for number, kind in self._following if missing else ():
             if kind in missing:

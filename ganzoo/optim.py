@@ -1,14 +1,15 @@
-"""Optimisers and learning-rate schedules, the schedules counted in images."""
+"""Optimisers, and what of them changes over a run, counted in images."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
 
+from .course import Course, Varying
 from .interfaces import Phase
 from .recipe import Optimizer, Recipe
 
@@ -42,19 +43,19 @@ def make_optimizer(
     parameters: Sequence[nn.Parameter], options: Optimizer, ratio: float = 1.0, fused: bool = True
 ) -> optim.Optimizer:
     """A torch optimiser, by default fused where torch has it; `ratio` from `lazy_ratio`."""
-    lr = options.lr * ratio
+    now = settings_at(options, 0, 1, ratio)
+    lr, betas, weight_decay = now["lr"], now["betas"], now["weight_decay"]
     if options.name == "adam":
-        beta1, beta2 = (beta**ratio for beta in options.betas)
-        return optim.Adam(parameters, lr, (beta1, beta2), options.eps, weight_decay=options.weight_decay, fused=fused)
+        return optim.Adam(parameters, lr, betas, options.eps, weight_decay=weight_decay, fused=fused)
     if options.name == "sgd":
-        return optim.SGD(parameters, lr, momentum=options.momentum, weight_decay=options.weight_decay, fused=fused)
+        return optim.SGD(parameters, lr, momentum=options.momentum, weight_decay=weight_decay, fused=fused)
     return optim.RMSprop(
         parameters,
         lr,
         alpha=options.alpha,
         eps=options.eps,
         momentum=options.momentum,
-        weight_decay=options.weight_decay,
+        weight_decay=weight_decay,
         foreach=True,
     )
 
@@ -123,13 +124,14 @@ def has_hooks(optimizer: optim.Optimizer) -> bool:
     return bool(optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)
 
 
-def learning_rate(options: Optimizer, images: int, total: int) -> float:
-    """The step size, without lazy correction, after `images` of a run of `total` images."""
-    end = options.schedule_images or total
-    if options.schedule == "constant":
-        return options.lr
-    start = options.decay_start_images
-    done = min(max((images - start) / max(end - start, 1), 0.0), 1.0)
-    if options.schedule == "linear":
-        return options.lr * (1 - done)
-    return options.lr * 0.5 * (1 + math.cos(math.pi * done))
+def settings_at(options: Optimizer, images: int, total: int, ratio: float = 1.0) -> dict[str, Any]:
+    """What may change over a run, as it is after `images` of one of `total`; `ratio` from `lazy_ratio`."""
+
+    def at(value: Varying) -> float:
+        return value.at(images, total) if isinstance(value, Course) else value
+
+    return {
+        "lr": at(options.step_size()) * ratio,
+        "betas": tuple(at(beta) ** ratio for beta in options.betas),
+        "weight_decay": at(options.weight_decay),
+    }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from .build import Game
+from .course import Course
 from .errors import RecipeError
 from .recipe import Recipe, find_recipe, merge, parse_count, parse_setting
 from .registry import Registry
@@ -129,22 +130,37 @@ def describe(game: Game, device: str, precision: str) -> list[tuple[str, str]]:
     rows.append(("loss", ", ".join([recipe.loss.name, *extras])))
     rows += [("phase " + phase.name, _phase(game, phase)) for phase in game.phases()]
     rows += [
-        ("duration", f"{recipe.images:,} images, batch {recipe.batch}, seed {recipe.seed}"),
+        ("duration", f"{recipe.images:,} images, batch {recipe.batch_course or recipe.batch}, seed {recipe.seed}"),
         ("device", f"{device}, {precision}"),
     ]
-    return rows
+    return rows + [(f"course of {name}", course.describe(recipe.images)) for name, course in courses(game).items()]
+
+
+def courses(game: Game) -> dict[str, Course]:
+    """Everything that changes over the run, by its name in a recipe."""
+    recipe, found = game.recipe, dict[str, Course]()
+    found |= {name: dial.course for name, dial in game.dials().items() if not dial.course.steady}
+    for family in (None, *recipe.families()):
+        table = f"optimizer.{family}" if family else "optimizer"
+        found |= {f"{table}.{name}": course for name, course in recipe.optimizer_for(family).courses().items()}
+    if isinstance(recipe.ema.half_life_images, Course):
+        found["ema.half_life_images"] = recipe.ema.half_life_images
+    return found | ({"batch": recipe.batch_course} if recipe.batch_course else {})
 
 
 def _phase(game: Game, phase: Any) -> str:
     from .optim import options_for
 
     options = options_for(game.recipe, phase.trains)
-    detail = {"adam": f"betas {options.betas}", "sgd": f"momentum {options.momentum:g}", "rmsprop": ""}[options.name]
+    detail = {
+        "adam": f"betas ({', '.join(map(str, options.betas))})",
+        "sgd": f"momentum {options.momentum:g}",
+        "rmsprop": "",
+    }[options.name]
     often = f", {_times(phase.repeats)}" if phase.repeats != 1 else ""
     often += f", {game.recipe.batch * phase.scale} samples" if phase.scale > 1 else ""
     often += f", every {phase.every} iterations" if phase.every > 1 else ""
-    schedule = "" if options.schedule == "constant" else f", {options.schedule} schedule"
-    return f"trains {' and '.join(phase.trains)}{often}; {options.name} lr {options.lr:g} {detail}".rstrip() + schedule
+    return f"trains {' and '.join(phase.trains)}{often}; {options.name} lr {options.step_size()} {detail}".rstrip()
 
 
 def _times(repeats: int | Callable[[int], int]) -> str:

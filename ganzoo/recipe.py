@@ -9,18 +9,43 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tomli_w
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
 from . import stricttoml
 from .errors import RecipeError, did_you_mean, printable
+from .course import Course, Moment, Stage, course_of, says_course
 from .registry import Registry
 
 _STRICT = ConfigDict(extra="forbid")
 _PARTS = ("data", "generator", "discriminator", "loss")
+
+
+def _or_course(value: Any, number: Any) -> Any:
+    """A number, or the course of one that is never negative."""
+    if not says_course(value):
+        return number(value)
+    try:
+        course = Course.parse(value)
+        if course.low < 0:
+            raise ValueError(f"it goes down to {course.low:g}, and must not be below 0")
+    except ValueError as error:
+        raise PydanticCustomError("course", "{why}", {"why": str(error)}) from error
+    return course
+
+
+if TYPE_CHECKING:
+    Rate = float | Course
+    Share = float | Course
+    Images = float | Course
+else:
+    Rate = Annotated[float, Field(gt=0), WrapValidator(_or_course)]
+    Share = Annotated[float, WrapValidator(_or_course)]
+    Images = Annotated[int, Field(ge=0), WrapValidator(_or_course)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -36,30 +61,50 @@ class Optimizer:
     """How one tuple of players learns.
 
     lr: step size.  betas, eps: Adam.  alpha: RMSprop's smoothing.  momentum: SGD and RMSprop.
+    lr, betas and weight_decay may be courses.
     schedule: of the step size, counted in images: constant; linear, from `decay_start_images` to 0; cosine, to 0.
     schedule_images: where the schedule ends, by default the recipe's `images`.
+    Raises `ValueError` for a schedule of a step size that has a course.
     """
 
     name: Literal["adam", "sgd", "rmsprop"] = "adam"
-    lr: float = Field(default=2e-4, gt=0)
-    betas: tuple[float, float] = (0.5, 0.999)
+    lr: Rate = 2e-4
+    betas: tuple[Share, Share] = (0.5, 0.999)
     eps: float = 1e-8
     momentum: float = 0.0
     alpha: float = 0.99
-    weight_decay: float = 0.0
+    weight_decay: Share = 0.0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     decay_start_images: int = Field(default=0, ge=0)
     schedule_images: int | None = Field(default=None, gt=0)
 
+    def __post_init__(self) -> None:
+        if self.schedule != "constant" and isinstance(self.lr, Course):
+            raise PydanticCustomError("course", "`lr` has a course already: leave `schedule` out")
+
+    def step_size(self) -> Course:
+        """The course of the step size, be it given as such or as a schedule."""
+        if isinstance(self.lr, Course) or self.schedule == "constant":
+            return course_of(self.lr)
+        end = Moment(self.schedule_images) if self.schedule_images else Moment(1.0, share=True)
+        waits = [Stage(self.lr, self.lr, Moment(self.decay_start_images), "constant")] * bool(self.decay_start_images)
+        return Course([*waits, Stage(self.lr, 0.0, end, self.schedule)])
+
+    def courses(self) -> dict[str, Course]:
+        """What changes over a run, by option."""
+        given = {"lr": self.step_size(), "weight_decay": self.weight_decay}
+        given |= {f"betas.{number}": beta for number, beta in enumerate(self.betas)}
+        return {name: one for name, one in given.items() if isinstance(one, Course) and not one.steady}
+
 
 @dataclass(frozen=True, config=_STRICT)
 class Ema:
-    """half_life_images: of the generator's moving average; 0 keeps none.
+    """half_life_images: of the generator's moving average, or its course; 0 keeps none.
 
     ramp: the half-life is at most ramp · images seen, so that early pictures are no average with noise; 0 for no ramp.
     """
 
-    half_life_images: int = Field(default=10_000, ge=0)
+    half_life_images: Images = 10_000
     ramp: float = Field(default=0.05, ge=0)
 
 
@@ -162,7 +207,8 @@ class TrainerOptions:
 class Recipe:
     """Everything that decides the weights a run ends with.
 
-    images: real images shown to D, the duration of the run.  batch: images an update.
+    images: real images shown to D, the duration of the run.  batch: images an update, the most where it changes.
+    batch_course: of a batch that changes, which a file has in place of its number.
     optimizer: options common to all players, and tables that override them: "G" for every generator, "D" for every
     discriminator, or a role's full name.
     """
@@ -174,6 +220,7 @@ class Recipe:
     loss: Part
     images: int = Field(gt=0)
     batch: int = Field(default=64, ge=1)
+    batch_course: Course | None = None
     seed: int = Field(default=0, ge=0, lt=2**63)
     penalty: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -190,9 +237,8 @@ class Recipe:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
         """Read the nested mapping of a recipe file. Raises `RecipeError` naming every key that is wrong."""
-        tree = {
-            key: _count(value) if key in ("images", "batch", "seed") else value for key, value in _plain(data).items()
-        }
+        tree = {key: _count(value) if key in _NUMBERS else value for key, value in _plain(data).items()}
+        tree |= _stages(tree)
         for part in _PARTS:
             if isinstance(tree.get(part), Mapping):
                 options = dict(tree[part])
@@ -215,6 +261,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """The nested mapping of a recipe file; `from_dict` of it gives the same recipe."""
         tree = asdict(self)
+        tree["batch"] = tree.pop("batch_course") or self.batch
         for part in _PARTS:
             tree[part] = {"name": tree[part]["name"], **tree[part]["options"]}
         if self.eval == Evaluation():
@@ -227,13 +274,18 @@ class Recipe:
         """The recipe as TOML."""
         return tomli_w.dumps(self.to_dict())
 
+    def batches(self) -> set[int]:
+        """Every size that a batch has in the run."""
+        stages = self.batch_course.stages if self.batch_course else ()
+        return {round(stage.start) for stage in stages} or {self.batch}
+
     def families(self) -> list[str]:
         """Names of the optimizer's tables."""
-        return [key for key, value in self.optimizer.items() if isinstance(value, Mapping)]
+        return [key for key, value in self.optimizer.items() if _is_family(value)]
 
     def optimizer_for(self, family: str | None) -> Optimizer:
         """The common options overlaid with the family's table. Raises `RecipeError` for unknown keys or values."""
-        options = {key: value for key, value in self.optimizer.items() if not isinstance(value, Mapping)}
+        options = {key: value for key, value in self.optimizer.items() if not _is_family(value)}
         where = "optimizer"
         if family is not None:
             options |= self.optimizer[family]
@@ -245,6 +297,29 @@ class Recipe:
             raise RecipeError("; ".join(_explain(detail, where) for detail in error.errors())) from error
 
 
+def _is_family(value: Any) -> bool:
+    """True for a table of an optimiser's options, which that of a course is not."""
+    return isinstance(value, Mapping) and not says_course(value)
+
+
+def _stages(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A batch that changes, as its largest size and its course. Raises `RecipeError` for one that is no steps."""
+    given = tree.get("batch")
+    if "batch_course" in tree:
+        raise RecipeError("there is no option 'batch_course' (did you mean 'batch'?)")
+    if not says_course(given):
+        return {}
+    try:
+        course = Course.parse(given)
+    except ValueError as error:
+        raise RecipeError(f"batch = {given!r}: {error}") from error
+    if any(one.start != one.end or one.start != round(one.start) or one.start < 1 for one in course.stages):
+        raise RecipeError(f"batch = {given!r}: a batch changes by steps of whole numbers, as '16 10%, 64'")
+    return {"batch": round(course.high), "batch_course": course}
+
+
+_NUMBERS = ("images", "batch", "seed")
+"""Numbers that stand in no section."""
 _SECTIONS: Mapping[str, Any] = {
     "ema": Ema,
     "previews": Previews,
@@ -289,9 +364,9 @@ def parse_setting(text: str) -> dict[str, Any]:
     """
     key, equals, value = text.partition("=")
     names = [name.strip() for name in key.split(".")]
-    if not equals or not all(names) or len(names) < 2:
         meant = known_as(names[0]) if equals and len(names) == 1 else ""
         raise RecipeError(f"--set {text}: write part.option=value, as in --set optimizer.D.lr=1e-4{meant}")
+    if not equals or not all(names) or (len(names) < 2 and names[0] not in _NUMBERS):
     result: Any = parse_value(value.strip())
     for name in reversed(names):
         result = {name: result}
@@ -371,7 +446,9 @@ def _counts(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """TOML knows lists and tables but neither tuples nor None."""
+    """TOML knows lists and tables, but neither tuples nor None nor courses."""
+    if isinstance(value, Course):
+        return str(value)
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items() if item is not None}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

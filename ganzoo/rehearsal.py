@@ -40,7 +40,7 @@ class Rehearsal:
         graphs = self.game.recipe.trainer.graphs and self._device.type == "cuda"  # elsewhere they take no memory
         # nor does oneDNN take any to speak of, but what a batch too large left behind keeps it from starting
         options = replace(self.game.recipe.trainer, micro_batch=0, compile=False, graphs=graphs, onednn=False)
-        recipe = replace(self.game.recipe, batch=batch, images=ENDLESS, trainer=options)
+        recipe = replace(self.game.recipe, batch=batch, batch_course=None, images=ENDLESS, trainer=options)
         copied = self.game.copy()
         parts = {one.name: getattr(copied, one.name) for one in fields(Game)}
         game = _EveryPhaseOnce(**{**parts, "recipe": recipe})
@@ -93,17 +93,18 @@ class _MadeUp(Feed):
     """Random samples in the range of the data."""
 
     def __init__(self, spec: DataSpec, batch: int, device: torch.device) -> None:
-        self._spec, self._batch, self._device = spec, batch, device
+        super().__init__(batch)
+        self._spec, self._device = spec, device
 
     def next(self) -> Batch:
         fields = {name: self._drawn(sample) for name, sample in self._spec.fields.items()}
-        return Batch(fields, torch.randint(max(self._spec.classes, 1), (self._batch,), device=self._device))
+        return Batch(fields, torch.randint(max(self._spec.classes, 1), (self.batch,), device=self._device))
 
     def _drawn(self, sample: Sample) -> Tensor:
         if sample.bounded:
             low, high = sample.low, sample.high
-            return torch.rand(self._batch, *sample.shape, device=self._device) * (high - low) + low
-        return torch.randn(self._batch, *sample.shape, device=self._device)
+            return torch.rand(self.batch, *sample.shape, device=self._device) * (high - low) + low
+        return torch.randn(self.batch, *sample.shape, device=self._device)
 
     def state_dict(self) -> dict[str, Any]:
         return {}

@@ -16,8 +16,7 @@ from .build import Game
 from .callbacks.metrics import METRICS
 from .config import CONFIG, EVALUATION
 from .errors import RecipeError, RunError
-from .optim import options_for
-from .plan import Request
+from .plan import Request, courses
 from .recipe import Recipe, differences
 
 RECIPE = "recipe.toml"
@@ -85,7 +84,7 @@ def set_aside(folder: Path) -> Path | None:
 
 
 def refuse_other_recipe(folder: Path, recipe: Recipe, game: Game) -> None:
-    """A folder holds one run; only its length may grow, unless a schedule was laid out for the old length."""
+    """A folder holds one run; only its length may grow, unless something's course was laid out for the old length."""
     path = folder / RECIPE
     if not path.exists() or checkpoint.last(folder / "checkpoints") is None:
         return
@@ -96,11 +95,10 @@ def refuse_other_recipe(folder: Path, recipe: Recipe, game: Game) -> None:
     found = differences(_completed(old), recipe.to_dict())
     changes = [one for one in found if not one.startswith(_FREE)]
     if len(changes) == 1 and changes[0].startswith("images:") and recipe.images > old["images"]:
-        teams = {phase.trains for phase in game.phases()}
-        options = [options_for(recipe, team) for team in teams]
-        if all(one.schedule == "constant" or one.schedule_images for one in options):
+        scaled = [name for name, course in courses(game).items() if course.scales]
+        if not scaled:
             return
-        changes[0] += " (and the learning-rate schedule ends with the run)"
+        changes[0] += f" (and the course or schedule of {scaled[0]} follows the length of the run)"
     if changes:
         raise RecipeError(
             f"{folder} holds a run of another recipe ({'; '.join(changes)}): "

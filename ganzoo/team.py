@@ -11,11 +11,11 @@ from torch import Tensor
 from .build import Game
 from .distributed import World
 from .interfaces import Phase
-from .optim import Steps, lazy_ratio, learning_rate, make_optimizer, options_for
+from .optim import Steps, lazy_ratio, make_optimizer, options_for, settings_at
 
 
 class Team:
-    """The players that learn together, their optimiser and its schedule."""
+    """The players that learn together, their optimiser and what of it changes over the run."""
 
     def __init__(self, game: Game, roles: tuple[str, ...], phases: Sequence[Phase]) -> None:
         players = [game.players[role] for role in roles]
@@ -23,13 +23,16 @@ class Team:
         self._options = options_for(game.recipe, roles)
         self._ratio = lazy_ratio(phases)
         self._total = game.recipe.images
+        self._changes = bool(self._options.courses())
         self.optimizer = make_optimizer(self.parameters, self._options, self._ratio, game.recipe.trainer.fused)
         self._steps = Steps(self.optimizer, game.recipe.trainer.fused)
 
     def step(self, images: int, world: World) -> None:
-        """One optimiser step, at the schedule's step size, along the gradient of all processes."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self._options, images, self._total) * self._ratio
+        """One optimiser step, with the settings of the time, along the gradient of all processes."""
+        if self._changes:
+            now = settings_at(self._options, images, self._total, self._ratio)
+            for group in self.optimizer.param_groups:
+                group.update((name, value) for name, value in now.items() if name in group)
         world.average(p.grad for p in self.parameters if p.grad is not None)
         self._steps.step()
 

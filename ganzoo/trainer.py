@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from .build import Game
 from .capture import Recorder
 from .chain import Chain, chained, repeats
+from .clock import Clock, averaged
 from .data import Feed
 from .device import random_state, seed_all, set_precision, set_random_state
 from .distributed import World, splits
@@ -53,6 +54,7 @@ class Trainer:
         self.splits = splits(game.recipe.batch, game.recipe.trainer.micro_batch, self.world.size)
         self.game, self.feed, self.device, self.folder = game, feed, device, folder
         self.recipe, self.precision = game.recipe, precision
+        self.splits = splits(self.recipe, self.world.size, feed.batch)
         self.callbacks = list(callbacks)
         self.images = self.iteration = 0
         self.meter = Meter()
@@ -77,7 +79,9 @@ class Trainer:
             set_precision(precision, device, options.uses_onednn and onednn(players, game.recipe.batch, device)),
             self.meter.add,
             self.world.shared_draws,
+            self.recipe.images,
         )
+        self.clock = Clock(self._context, self.recipe)
         teams = dict.fromkeys(phase.trains for phase in self.phases)
         self.teams = {
             roles: Team(game, roles, [phase for phase in self.phases if phase.trains == roles]) for roles in teams
@@ -88,6 +92,7 @@ class Trainer:
         kind, _ = recording_kind(game, device, self.world.size)
         playing: ChainMap[str, nn.Module] = ChainMap(self.players, {"": self._parts})
         self.recorder = Recorder(kind, playing.values(), self.world, device)
+        self.clock.watch([*self.players.values(), self._parts])
         seed_all(self.recipe.seed)
         self.world.start(self.recipe.seed)
 
@@ -107,6 +112,7 @@ class Trainer:
         """Train until the recipe's images are seen, or somebody sets `stop_requested`."""
         for callback in self.callbacks:
             callback.on_start(self)
+        self.clock.watch([*self.players.values(), self._parts, *self.averages.values()])
         while self.images < self.recipe.images and not self.stop_requested:
             self.iterate()
             self.stop_requested = self.stop_requested or self.interrupted
@@ -121,7 +127,19 @@ class Trainer:
         with computing_with(self._threads):
             self._iterate()
 
+    def _keep_time(self) -> None:
+        """Dials, batch and turns are as they are to be after so many images; nothing recorded before fits others."""
+        changed = self.clock.turn(self.images)
+        batch = self.clock.batch(self.images)
+        if batch != self.feed.batch:
+            self.feed.resize(batch)
+            self.splits = splits(self.recipe, self.world.size, batch)
+            changed = True
+        if changed:
+            self.recorder.forget()
+
     def _iterate(self) -> None:
+        self._keep_time()
         self._batch = None
         self.recorder.look_again()  # callbacks have run
         due = [phase for phase in self.phases if self.iteration % phase.every == 0]
@@ -152,7 +170,7 @@ class Trainer:
             turns = self.recorder.play(chain, self._draw, self.meter)
         for phase, watching, turn in zip(phases, watchers, turns, strict=False):  # nothing comes after the last turn
             self.teams[phase.trains].step(self.images, self.world)
-            self.world.average(buffer for buffer in self._parts.buffers() if buffer.is_floating_point())
+            self.world.average(averaged(self._parts))
             if phase.after:
                 phase.after(self.players)
             if turn:
@@ -229,7 +247,7 @@ class Trainer:
     ) -> Turn:
         """The turn of one part of this process's share of an update."""
         count = self.world.size * self.splits
-        size = self.recipe.batch // count
+        size = self.feed.batch // count
         share = Share(size, self.world.rank * self.splits + part, count, draws)
 
         def rows() -> Batch:
@@ -252,7 +270,7 @@ class Trainer:
         """The round's batch, drawn when a loss first asks for it."""
         if self._batch is None:
             self._batch = self.feed.next()
-            self.images += self.recipe.batch
+            self.images += self.feed.batch
         return self._batch
 
     def values(self) -> dict[str, float]:

@@ -222,6 +222,16 @@ class Turn:
         return logits
 
     @property
+    def images(self) -> Tensor:
+        """A 0-dim int64 tensor: real images shown before this iteration, by all processes."""
+        return self._context.images
+
+    @property
+    def progress(self) -> Tensor:
+        """A 0-dim float32 tensor: the same as a share of the recipe's images, in [0, 1]."""
+        return self._context.progress
+
+    @property
     def drawn(self) -> Batch | None:
         """The batch if somebody has asked for it; asking here draws none."""
         return self._batch
@@ -261,6 +271,8 @@ class TurnContext:
 
     shared_draws: within it, torch draws what all processes draw alike.
     """
+    """What stays the same from turn to turn, and the time, which `tell` sets between iterations.
+    total: images of the run.
 
     def __init__(
         self,
@@ -271,6 +283,7 @@ class TurnContext:
         autocast: Callable[[], AbstractContextManager[object]],
         log: Callable[[str, Tensor], None],
         shared_draws: Callable[[torch.device], AbstractContextManager[Any]] = nullcontext,
+        total: int = 1,
     ) -> None:
         self.spec = spec
         self.roles = roles
@@ -280,6 +293,31 @@ class TurnContext:
         self.log = log
         self.shared_draws = shared_draws
         self._no_labels: dict[int, Tensor] = {}
+        self._seen, self._total = 0, total
+        self._images: Tensor | None = None
+        self._progress: Tensor | None = None
+
+    def tell(self, images: int) -> None:
+        """So many images were shown. Tensors that nobody has asked for are not made."""
+        self._seen = images
+        if self._images is not None:
+            self._images.fill_(images)
+        if self._progress is not None:
+            self._progress.fill_(min(images / self._total, 1.0))
+
+    @property
+    def images(self) -> Tensor:
+        """0-dim int64; the same tensor each time, so that recorded updates see it change."""
+        if self._images is None:
+            self._images = torch.tensor(self._seen, device=self.device)
+        return self._images
+
+    @property
+    def progress(self) -> Tensor:
+        """0-dim float32; the same tensor each time."""
+        if self._progress is None:
+            self._progress = torch.tensor(min(self._seen / self._total, 1.0), device=self.device)
+        return self._progress
 
     def no_labels(self, n: int) -> Tensor:
         """(n,) zeros, for players that read none; the same tensor each time."""

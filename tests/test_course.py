@@ -3,45 +3,89 @@ from __future__ import annotations
 import math
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from ganzoo.course import Course, Length
-from ganzoo.interfaces import Phase
+from ganzoo.course import Course, Varying, says_course, told
 
-MAIN, BOTH = (("D", 1),), (("D", 1), ("D/r1", 1))
-
-
-def phases(**changes) -> list[Phase]:
-    return [Phase("D", ("D",), lambda turn: turn, **changes), Phase("D/r1", ("D",), lambda turn: turn, every=4)]
+TOTAL = 20_000
 
 
-def test_rounds_are_of_the_kinds_that_lazy_phases_make():
-    course = Course(phases())
-    assert course.order[:6] == [BOTH, MAIN, MAIN, MAIN, BOTH, MAIN]
-    assert course.kinds == [MAIN, BOTH]
-    assert course.wanted(20) == {MAIN: 14, BOTH: 6}
+def values(given, *images: int) -> list[float]:
+    return [Course.parse(given).at(one, TOTAL) for one in images]
 
 
-def test_values_weigh_as_often_as_their_kind_comes():
-    assert Course(phases()).average({MAIN: 1.0, BOTH: 5.0}) == pytest.approx(2.0)
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ({"from": 2.0, "to": 0.2, "shape": "cosine", "until": "10%"}, "2..0.2 cosine 10%"),
+        ({"from": 2e-4, "to": 0, "since": "500k", "until": "1M"}, "2e-4..0 500k..1M"),
+        ([{"value": 16, "until": "10%"}, {"value": 64}], "16 10%, 64"),
+        ([{"from": 0, "to": 1, "until": 1000}, {"value": 1}], "0..1 1k, 1"),
+        ({"from": "1k", "to": "10k"}, "1k..10k"),
+    ],
+)
+def test_tables_and_texts_say_the_same(table, text):
+    assert says_course(table) and says_course(text)
+    assert Course.parse(table) == Course.parse(text) == Course.parse(str(Course.parse(text)))
 
 
-def test_a_run_that_ends_early_is_added_up_round_by_round():
-    lengths = {MAIN: Length(1.0, 16), BOTH: Length(3.0, 16)}
-    assert Course(phases()).whole(lengths, images=16 * 6) == 3 + 1 + 1 + 1 + 3 + 1
-    assert Course(phases()).whole(lengths, images=16 * 5 + 1) == 10
+def test_a_cosine_course_is_the_half_wave_between_its_ends():
+    assert values("2..0.2 cosine 10%", 0, 2000, 9999) == [2.0, 0.2, 0.2]
+    assert values("2..0.2 cosine 10%", 500)[0] == pytest.approx(0.2 + 1.8 * (1 + math.cos(math.pi / 4)) / 2)
 
 
-def test_a_long_run_goes_on_as_its_first_rounds_ended():
-    lengths = {MAIN: Length(1.0, 16), BOTH: Length(3.0, 16)}
-    expected = 16 * (1 + 1 + 1 + 3) / 4 * 1_000_000 / 16
-    assert Course(phases(), horizon=100).whole(lengths, images=16_000_000) == pytest.approx(expected, rel=0.05)
+def test_a_linear_course_may_begin_late_and_ends_with_the_run_unless_told():
+    assert values("4..8", 0, 5000, 20_000, 90_000) == [4, 5, 8, 8]
+    assert values("4..8 50%..100%", 10_000, 15_000) == [4, 6]
 
 
-def test_a_kind_that_was_not_measured_takes_what_its_updates_do():
-    course = Course([Phase("D", ("D",), lambda turn: turn, repeats=lambda number: 100 if number < 2 else 5)])
-    lengths = {(("D", 5),): Length(1.0, 80)}
-    assert course.whole(lengths, images=2 * 1600 + 80) == pytest.approx(2 * 20 + 1)
+def test_steps_change_at_their_counts():
+    assert values("16 10%, 32 5k, 64", 0, 1999, 2000, 4999, 5000, 10**9) == [16, 16, 32, 32, 64, 64]
 
 
-def test_a_run_that_shows_no_real_samples_never_ends():
-    assert Course(phases()).whole({MAIN: Length(1.0, 0), BOTH: Length(1.0, 0)}, images=100) == math.inf
+def test_shares_follow_the_length_of_the_run_and_counts_do_not():
+    share, count = Course.parse("0..1 10%"), Course.parse("0..1 2k")
+    assert share.at(1000, TOTAL) == count.at(1000, TOTAL) == 0.5
+    assert share.at(1000, 2 * TOTAL) == 0.25 and count.at(1000, 2 * TOTAL) == 0.5
+    assert share.scales and not count.scales and not Course.parse("1 5k, 2").scales
+
+
+def test_a_course_knows_its_extremes_and_says_itself_in_words():
+    course = Course.parse("0.5..2 cosine 10%, 1")
+    assert (course.low, course.high, course.steady) == (0.5, 2, False)
+    assert course.describe(TOTAL) == "0.5 to 2 (cosine) until 2,000 images, then 1"
+    assert Course.parse("1..3 50%").describe(TOTAL) == "1 to 3 (linear) until 10,000 images, then 3"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("2..x", "'2..x' is no stage of a course"),
+        ("2..1 wavy", "shape 'wavy'"),
+        ("2..1 110%", "no time of a run"),
+        ("1, 2", "needs an `until`"),
+        ("1 10%, 2 5%", "ends no later than the one before"),
+        ({"from": 1, "to": 2, "til": 3}, "has no 'til'"),
+        ({"from": 1}, "`from` and `to`, or a `value`"),
+        ({"from": 1, "to": math.nan}, "numbers, not nan"),
+        ({"from": 1, "to": 2, "until": 0.1}, "0.1 is no time of a run"),
+        ({"from": 1, "to": 2, "shape": "constant"}, "write linear or cosine"),
+        ([], "at least one stage"),
+    ],
+)
+def test_what_is_no_course_says_why(given, words):
+    with pytest.raises(ValueError, match=words):
+        Course.parse(given)
+
+
+@pytest.mark.parametrize("given", [2, "2.5", "auto", "500k", [1, 2], [], {"gamma": 1}, None, True, ["2..1 5%"]])
+def test_what_means_no_course_is_taken_for_none(given):
+    assert not says_course(given)
+
+
+def test_an_option_that_may_vary_takes_numbers_and_courses():
+    adapter = TypeAdapter(Varying)
+    assert adapter.validate_python(2) == 2.0 and adapter.validate_python("2..1 5%") == Course.parse("2..1 5%")
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_python({"from": 1})
+    assert "`from` and `to`" in told(caught.value.errors())["msg"]

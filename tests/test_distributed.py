@@ -102,6 +102,20 @@ def test_two_processes_that_play_recorded_updates_take_the_same_steps(micro):
     assert furthest("recorded", "ordinary") == 0
 
 
+COURSES = [
+    *WGAN_GP[:3], "--images", "960", *WGAN_GP[5:], "--penalty", "r1", "--set", "penalty.r1.gamma=1..0.1 cosine 50%",
+    "--set", "loss.weight=1..4", "--set", "optimizer.lr=0.001..0.0001", "--set", "batch=16 30%, 8 60%, 32",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("micro", [[], ["--set", "trainer.micro_batch=4"]], ids=["whole", "in parts"])
+def test_two_processes_follow_the_courses_of_one(micro):
+    with torchrun([*COURSES, *micro], "two") as two:
+        alone(COURSES, "one")
+        finish(two)
+    assert furthest("one", "two") < 1e-5
+
+
 @pytest.mark.slow
 def test_batch_norm_of_each_process_alone_is_another_network():
     """The test above can fail: without synchronisation it does."""

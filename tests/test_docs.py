@@ -46,6 +46,7 @@ def documented(monkeypatch) -> Registry:
         "recipe": ("spiral", "SPIRAL"),
     }
     parts = [ganzoo.Component(kind, name, f"documented:{cls}", "x") for kind, (name, cls) in names.items()]
+    parts.append(ganzoo.Component("penalty", "patience", "documented:Patience", "x"))
     return Registry([*entry_points(group="ganzoo"), fake_plugin("documented", "documented", parts)])
 
 
@@ -71,6 +72,8 @@ def test_the_documented_plugin_trains_with_itself_and_with_bundled_parts(documen
     assert "row 16 {" in capsys.readouterr().out
     train({**linear, "data": {"name": "fashion-mini"}, "loss": {"name": "hinge"}}, documented)
     train(dict(documented.load("recipe", "spiral")), documented)
+    varying = {"data": {"name": "spiral"}, "loss": {"name": "energy"}, "penalty": {"patience": {"weight": "1..0 10%"}}}
+    assert train({**linear, **varying}, documented).game.dials()["penalty.patience.weight"].value == 0.2
 
 
 def test_the_documented_hook_is_read():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ganzoo import Phase
-from ganzoo.optim import Steps, lazy_ratio, learning_rate, make_optimizer, options_for
+from ganzoo.optim import Steps, lazy_ratio, make_optimizer, options_for, settings_at
 from ganzoo.recipe import Optimizer
 
 
@@ -43,11 +43,12 @@ def test_lazy_correction_reaches_lr_and_betas():
 )
 def test_schedules_count_images(schedule, images, factor):
     options = Optimizer(lr=2.0, schedule=schedule, decay_start_images=200)
-    assert learning_rate(options, images, 1000) == pytest.approx(2.0 * factor)
+    assert settings_at(options, images, 1000)["lr"] == pytest.approx(2.0 * factor)
 
 
 def test_schedule_images_overrides_the_length_of_the_run():
-    assert learning_rate(Optimizer(lr=1.0, schedule="linear", schedule_images=100), 50, 1000) == pytest.approx(0.5)
+    options = Optimizer(lr=1.0, schedule="linear", schedule_images=100)
+    assert settings_at(options, 50, 1000)["lr"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(

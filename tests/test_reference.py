@@ -19,6 +19,8 @@ CONTENTS = {
     "Losses": ("interfaces", ["Loss", "AdversarialLoss", "Role", "Phase"]),
     "What a loss sees": ("turn", ["Turn"]),
     "Penalties and augmentations": ("interfaces", ["Penalty", "Augmentation"]),
+    "Courses": ("course", ["Varying", "Course"]),
+    "Dials": ("dial", ["Dial"]),
     "Data": ("interfaces", ["Dataset", "Table", "Stream", "Drawn", "Unpaired", "Density", "Batch"]),
     "Callbacks": ("interfaces", ["Callback"]),
     "Feature extractors": ("interfaces", ["FeatureExtractor"]),
@@ -39,13 +41,19 @@ def reference() -> str:
     ]
     for heading, (module, names) in CONTENTS.items():
         tree = ast.parse((ROOT / "ganzoo" / f"{module}.py").read_text())
-        nodes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        nodes: dict[str, ast.stmt] = {
+            node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        }
+        nodes |= {ast.unparse(node.targets[0]): node for node in tree.body if isinstance(node, ast.Assign)}
         stubs = "\n\n".join("\n".join(_stub(nodes[name])) for name in names)
         parts.append(f"### {heading}\n\n```pyi\n{stubs}\n```\n")
     return "\n".join(parts)
 
 
-def _stub(node: ast.ClassDef | ast.FunctionDef) -> Iterator[str]:
+def _stub(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.Assign):
+        yield ast.unparse(node)
+        return
     if isinstance(node, ast.FunctionDef):
         yield from _function(node)
         return

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..course import course_of
 from ..interfaces import Callback
 from ..recipe import Ema
 from ..trainer import Trainer
@@ -41,7 +42,8 @@ class MovingAverage(Callback):
 
     @torch.no_grad()
     def on_iteration(self, run: Trainer) -> None:
-        half_life = float(self._options.half_life_images)
+        course = course_of(self._options.half_life_images)
+        half_life = course.at(run.images, run.recipe.images)
         if self._options.ramp:
             half_life = min(half_life, self._options.ramp * run.images)
         weight = 1 - 0.5 ** ((run.images - self._images) / max(half_life, 1e-8))

@@ -43,8 +43,11 @@ class PreviewWriter(Callback):
             count = min(count, _ROWS)
         state = run.feed.state_dict()
         self._begin = state if self._begin is None else self._begin
+        batch = run.feed.batch
         run.feed.load_state_dict(self._begin)  # the same real samples after each resume
+        run.feed.resize(run.recipe.batch)
         real = self._collect(run, count)
+        run.feed.resize(batch)
         run.feed.load_state_dict(state)
         self._real = real[run.game.spec.field(self._role.target)]
         self._label = fixed_labels(count, run.game.spec.classes)

@@ -38,11 +38,17 @@ class CycleGAN(ganzoo.Loss):
         "D_b": ganzoo.Role("discriminator", target="b"),
     }
 
-    def __init__(self, cycle_a: float = 10.0, cycle_b: float = 10.0, identity: float = 0.5, pool: int = 50) -> None:
+    def __init__(
+        self,
+        cycle_a: ganzoo.Varying = 10.0,
+        cycle_b: ganzoo.Varying = 10.0,
+        identity: ganzoo.Varying = 0.5,
+        pool: int = 50,
+    ) -> None:
         super().__init__()
-        if min(cycle_a, cycle_b, identity) < 0:
+        self.cycle_a, self.cycle_b, self.identity = map(ganzoo.Dial, (cycle_a, cycle_b, identity))
+        if min(self.cycle_a.low, self.cycle_b.low, self.identity.low) < 0:
             raise ValueError(f"cycle_a, cycle_b and identity are at least 0, not {cycle_a}, {cycle_b} and {identity}")
-        self.cycle_a, self.cycle_b, self.identity = cycle_a, cycle_b, identity
         self.pool_a, self.pool_b = HistoryPool(pool), HistoryPool(pool)
 
     def phases(self) -> Sequence[ganzoo.Phase]:
@@ -60,8 +66,8 @@ class CycleGAN(ganzoo.Loss):
         cycle_b = l1_loss(turn.generate("G_ab", fake_a), b)
         turn.log("cycle/a", cycle_a)
         turn.log("cycle/b", cycle_b)
-        loss = loss + self.cycle_a * cycle_a + self.cycle_b * cycle_b
-        return loss + self._identity(turn, a, b) if self.identity else loss
+        loss = loss + self.cycle_a.value * cycle_a + self.cycle_b.value * cycle_b
+        return loss + self._identity(turn, a, b) if self.identity.high else loss
 
     def _identity(self, turn: ganzoo.Turn, a: Tensor, b: Tensor) -> Tensor:
         """λ · identity · ‖G(y) - y‖ in both directions: a sample that is in the target's domain stays as it is."""
@@ -75,7 +81,7 @@ class CycleGAN(ganzoo.Loss):
         identity_b = l1_loss(turn.generate("G_ab", b), b)
         turn.log("identity/a", identity_a)
         turn.log("identity/b", identity_b)
-        return self.identity * (self.cycle_a * identity_a + self.cycle_b * identity_b)
+        return self.identity.value * (self.cycle_a.value * identity_a + self.cycle_b.value * identity_b)
 
     def _discriminators(self, turn: ganzoo.Turn) -> Tensor:
         return self._judge(turn, "a", self.pool_a) + self._judge(turn, "b", self.pool_b)

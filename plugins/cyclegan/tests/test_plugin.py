@@ -65,7 +65,7 @@ def test_cyclegan_trains_as_the_paper_did():
     assert 2 * optimizer["decay_start_images"] == recipe["images"] == 200 * 1000
     assert recipe["generator"] == {"name": "cyclegan"} and recipe["discriminator"] == {"name": "patchgan"}
     loss = resolve("ganzoo_cyclegan.loss:CycleGAN")(**{k: v for k, v in recipe["loss"].items() if k != "name"})
-    assert (loss.cycle_a, loss.cycle_b, loss.identity, loss.pool_a.capacity, loss.pool_b.capacity) == (
+    assert (loss.cycle_a.high, loss.cycle_b.high, loss.identity.high, loss.pool_a.capacity, loss.pool_b.capacity) == (
         10, 10, 0.5, 50, 50,
     )  # fmt: skip
 

@@ -29,15 +29,16 @@ class LeCam(ganzoo.Penalty):
     fake_average: Tensor
     updates: Tensor
 
-    def __init__(self, weight: float = 0.3, decay: float = 0.99, start: int = 1000) -> None:
+    def __init__(self, weight: ganzoo.Varying = 0.3, decay: float = 0.99, start: int = 1000) -> None:
         super().__init__()
-        if not weight >= 0:
-            raise ValueError(f"weight is at least 0, not {weight}")
+        self.weight = ganzoo.Dial(weight)
+        if not self.weight.low >= 0:
+            raise ValueError(f"weight is at least 0, not {self.weight.low:g}")
         if not 0 <= decay < 1:
             raise ValueError(f"decay lies in [0, 1), not {decay}")
         if start < 0:
             raise ValueError(f"start counts updates of D and is at least 0, not {start}")
-        self.weight, self.decay, self.start = weight, decay, start
+        self.decay, self.start = decay, start
         self.register_buffer("real_average", torch.zeros(()))
         self.register_buffer("fake_average", torch.zeros(()))
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
@@ -51,7 +52,7 @@ class LeCam(ganzoo.Penalty):
         self.updates += 1
         distance = (real - fake_average).square().mean() + (fake - real_average).square().mean()
         turn.log("penalty/lecam", distance)
-        return torch.where(started, self.weight * distance, torch.zeros_like(distance))
+        return torch.where(started, self.weight.value * distance, torch.zeros_like(distance))
 
     def _follow(self, average: Tensor, logits: Tensor, started: Tensor) -> Tensor:
         """Move the average in place; returns its value, which later updates leave alone."""

@@ -19,16 +19,18 @@ class _CrossEntropy(ganzoo.AdversarialLoss):
     """D's half of Goodfellow et al. 2014, shared by the two choices for G."""
 
     def __init__(
-        self, smoothing: float, n_critic: int, n_generator: int, generator_batch: int, reuse_fake: bool
+        self, smoothing: ganzoo.Varying, n_critic: int, n_generator: int, generator_batch: int, reuse_fake: bool
     ) -> None:
         super().__init__(n_critic, n_generator, generator_batch, reuse_fake)
-        if not 0 <= smoothing < 1:
+        self.smoothing = ganzoo.Dial(smoothing)
+        if not 0 <= self.smoothing.low <= self.smoothing.high < 1:
             raise ValueError(f"smoothing lies in [0, 1), not {smoothing}: 0.1 gives real samples the target 0.9")
-        self.smoothing = smoothing
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Cross-entropy with targets 1 - smoothing for real samples and 0 for generated ones."""
-        on_real = softplus(-real) + self.smoothing * real if self.smoothing else softplus(-real)
+        on_real = softplus(-real)
+        if self.smoothing.high:
+            on_real = on_real + self.smoothing.value * real
         return on_real.mean() + softplus(fake).mean()
 
 
@@ -45,7 +47,7 @@ class Minimax(_CrossEntropy):
 
     def __init__(
         self,
-        smoothing: float = 0.0,
+        smoothing: ganzoo.Varying = 0.0,
         n_critic: int = 1,
         n_generator: int = 1,
         generator_batch: int = 1,
@@ -70,7 +72,7 @@ class NonSaturating(_CrossEntropy):
 
     def __init__(
         self,
-        smoothing: float = 0.0,
+        smoothing: ganzoo.Varying = 0.0,
         n_critic: int = 1,
         n_generator: int = 1,
         generator_batch: int = 1,

@@ -24,11 +24,11 @@ class _PerSamplePenalty(ganzoo.Penalty):
 
     name: str
 
-    def __init__(self, weight: float, every: int) -> None:
+    def __init__(self, every: int) -> None:
         super().__init__()
         if every < 1:
             raise ValueError(f"every counts iterations and is at least 1, not {every}")
-        self.weight, self.every = weight, every
+        self.every = every
 
     def samples(self, turn: ganzoo.Turn) -> Tensor:
         """(N, *S): where D's gradient is penalised."""
@@ -47,9 +47,9 @@ class _PerSamplePenalty(ganzoo.Penalty):
         turn.log(f"penalty/{self.name}", value)
         return self.strength(turn) * value
 
-    def strength(self, turn: ganzoo.Turn) -> float:
+    def strength(self, turn: ganzoo.Turn) -> Tensor | float:
         """What the unweighted penalty is multiplied by."""
-        return self.weight
+        raise NotImplementedError
 
     def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
         """A loss without a player in the role D, and a D that judges a whole batch."""
@@ -64,10 +64,11 @@ class _PerSamplePenalty(ganzoo.Penalty):
         return ()
 
 
-def _not_negative(option: str, value: float) -> float:
-    if not value >= 0:
-        raise ValueError(f"{option} is at least 0, not {value}")
-    return value
+def _not_negative(option: str, value: ganzoo.Varying) -> ganzoo.Dial:
+    dial = ganzoo.Dial(value)
+    if not dial.low >= 0:
+        raise ValueError(f"{option} is at least 0, not {dial.low:g}")
+    return dial
 
 
 def _mean_squared_norm(gradient_NS: Tensor) -> Tensor:
@@ -86,14 +87,14 @@ class R1(_PerSamplePenalty):
 
     name = "r1"
 
-    def __init__(self, gamma: float | Literal["auto"] = 10.0, every: int = 1) -> None:
-        super().__init__(1.0 if gamma == "auto" else _not_negative("gamma", gamma) / 2, every)
-        self.automatic = gamma == "auto"
+    def __init__(self, gamma: ganzoo.Varying | Literal["auto"] = 10.0, every: int = 1) -> None:
+        super().__init__(every)
+        self.gamma = None if isinstance(gamma, str) else _not_negative("gamma", gamma)
 
-    def strength(self, turn: ganzoo.Turn) -> float:
+    def strength(self, turn: ganzoo.Turn) -> Tensor | float:
         """γ/2. Raises `Incompatible` if it is to follow from a size that the data do not have."""
-        if not self.automatic:
-            return super().strength(turn)
+        if self.gamma is not None:
+            return self.gamma.value / 2
         if turn.real.ndim != 4:
             raise ganzoo.Incompatible("penalty r1: gamma=auto is made for pictures: set `penalty.r1.gamma` to a number")
         return 0.0002 * turn.real[0, 0].numel() / turn.batch_size / 2
@@ -118,8 +119,13 @@ class R2(_PerSamplePenalty):
 
     name = "r2"
 
-    def __init__(self, gamma: float = 10.0, every: int = 1) -> None:
-        super().__init__(_not_negative("gamma", gamma) / 2, every)
+    def __init__(self, gamma: ganzoo.Varying = 10.0, every: int = 1) -> None:
+        super().__init__(every)
+        self.gamma = _not_negative("gamma", gamma)
+
+    def strength(self, turn: ganzoo.Turn) -> Tensor:
+        """γ/2."""
+        return self.gamma.value / 2
 
     def samples(self, turn: ganzoo.Turn) -> Tensor:
         """(N, *S): generated samples."""
@@ -142,9 +148,13 @@ class GradientPenalty(_PerSamplePenalty):
 
     name = "gradient-penalty"
 
-    def __init__(self, weight: float = 10.0, one_sided: bool = False, every: int = 1) -> None:
-        super().__init__(_not_negative("weight", weight), every)
-        self.one_sided = one_sided
+    def __init__(self, weight: ganzoo.Varying = 10.0, one_sided: bool = False, every: int = 1) -> None:
+        super().__init__(every)
+        self.weight, self.one_sided = _not_negative("weight", weight), one_sided
+
+    def strength(self, turn: ganzoo.Turn) -> Tensor:
+        """λ."""
+        return self.weight.value
 
     def samples(self, turn: ganzoo.Turn) -> Tensor:
         """(N, *S): random points on the lines between pairs of real and generated samples."""

@@ -43,7 +43,7 @@ class ADA(ganzoo.Augmentation):
         self,
         sample: ganzoo.Sample,
         p: float = 0.0,
-        target: float = 0.6,
+        target: ganzoo.Varying = 0.6,
         ramp_images: int = 500_000,
         every: int = 4,
         blitting: bool = True,
@@ -55,12 +55,13 @@ class ADA(ganzoo.Augmentation):
         super().__init__()
         if not sample.is_image or not sample.bounded:
             raise ganzoo.Incompatible(f"augmentation ada changes pictures with a range, the data are {sample}")
-        if not 0 <= p <= 1 or not -1 <= target <= 1:
+        self.target = ganzoo.Dial(target)
+        if not 0 <= p <= 1 or not -1 <= self.target.low <= self.target.high <= 1:
             raise ValueError(f"p lies in [0, 1] and target in [-1, 1], not {p} and {target}")
         if ramp_images < 0 or every < 1:
             raise ValueError(f"ramp_images is at least 0 and every at least 1, not {ramp_images} and {every}")
         self.middle, self.half = (sample.high + sample.low) / 2, (sample.high - sample.low) / 2
-        self.target, self.ramp_images, self.every = target, ramp_images, every
+        self.ramp_images, self.every = ramp_images, every
         self.blitting, self.geometry, self.colour = blitting, geometry, colour
         self.noise, self.cutout = noise, cutout
         self.warp = Warp()
@@ -79,7 +80,7 @@ class ADA(ganzoo.Augmentation):
         self.images += len(logits)
         self.signs += logits.sign().mean() * len(logits)
         due = self.batches >= self.every
-        step = (self.signs / self.images - self.target).sign() * self.images / self.ramp_images
+        step = (self.signs / self.images - self.target.value).sign() * self.images / self.ramp_images
         self.p.copy_(torch.where(due, (self.p + step).clamp(0, 1), self.p))
         for counter in (self.batches, self.images, self.signs):
             counter.mul_(~due)

@@ -31,15 +31,18 @@ class PathLength(ganzoo.Penalty):
     role = "G"
     needs: Mapping[str, type] = {"G": Mapped}
 
-    def __init__(self, weight: float = 2.0, every: int = 4, batch_shrink: int = 2, decay: float = 0.01) -> None:
+    def __init__(
+        self, weight: ganzoo.Varying = 2.0, every: int = 4, batch_shrink: int = 2, decay: float = 0.01
+    ) -> None:
         super().__init__()
-        if not weight >= 0:
-            raise ValueError(f"weight is at least 0, not {weight}")
+        self.weight = ganzoo.Dial(weight)
+        if not self.weight.low >= 0:
+            raise ValueError(f"weight is at least 0, not {self.weight.low:g}")
         if every < 1 or batch_shrink < 1:
             raise ValueError(f"every and batch_shrink are at least 1, not {every} and {batch_shrink}")
         if not 0 < decay <= 1:
             raise ValueError(f"decay lies in (0, 1], not {decay}")
-        self.weight, self.every, self.batch_shrink, self.decay = weight, every, batch_shrink, decay
+        self.every, self.batch_shrink, self.decay = every, batch_shrink, decay
         self.register_buffer("mean", torch.zeros(()))
 
     def forward(self, turn: ganzoo.Turn) -> Tensor:
@@ -54,7 +57,7 @@ class PathLength(ganzoo.Penalty):
         length_N = (gradient_NLS.float().square().sum(dim=2).mean(dim=1) + 1e-8).sqrt()
         self.mean.lerp_(length_N.detach().mean(), self.decay)
         turn.log("path_length", length_N.mean())
-        return self.weight * (length_N - self.mean.clone()).square().mean()
+        return self.weight.value * (length_N - self.mean.clone()).square().mean()
 
     def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
         """A loss without a player in the role G."""

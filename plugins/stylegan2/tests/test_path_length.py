@@ -109,7 +109,13 @@ def test_a_generator_that_ignores_its_style_gets_finite_gradients():
 
 def test_defaults_are_the_papers():
     penalty = PathLength()
-    assert (penalty.role, penalty.every, penalty.weight, penalty.batch_shrink, penalty.decay) == ("G", 4, 2.0, 2, 0.01)
+    assert (penalty.role, penalty.every, penalty.weight.high, penalty.batch_shrink, penalty.decay) == (
+        "G",
+        4,
+        2.0,
+        2,
+        0.01,
+    )
     assert penalty.needs == {"G": Mapped} and set(penalty.state_dict()) == {"mean"}
 
 

@@ -108,17 +108,17 @@ class WGANGP(_Wasserstein):
     Gulrajani et al. 2017 (arXiv:1704.00028), algorithm 1 and equation 3.
     """
 
-    def __init__(self, weight: float = 10.0, n_critic: int = 5, generator_batch: int = 1) -> None:
+    def __init__(self, weight: ganzoo.Varying = 10.0, n_critic: int = 5, generator_batch: int = 1) -> None:
         super().__init__(n_critic, 1, generator_batch)
-        if not weight >= 0:
-            raise ValueError(f"weight is at least 0, not {weight}")
-        self.weight = weight
+        self.weight = ganzoo.Dial(weight)
+        if not self.weight.low >= 0:
+            raise ValueError(f"weight is at least 0, not {self.weight.low:g}")
 
     def critic(self, turn: ganzoo.Turn) -> Tensor:
         """The difference of means and the weighted penalty: one loss, one step."""
         penalty = self.gradient_penalty(turn)
         turn.log("penalty/gradient", penalty)
-        return super().critic(turn) + self.weight * penalty
+        return super().critic(turn) + self.weight.value * penalty
 
     def gradient_penalty(self, turn: ganzoo.Turn) -> Tensor:
         """E(‖∇D(x̂)‖ - 1)², a scalar with a graph to the critic's parameters; a logit map is summed over its patches.

@@ -1,0 +1,73 @@
+"""Numbers of a part that change while it is trained. Only the trainer turns them: nobody else counts images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .course import Varying, course_of
+
+
+class Dial(nn.Module):
+    """A number that the trainer sets at the start of each iteration; a part reads its `value`, a 0-dim float32 tensor.
+
+    course: of the number, or a number that stays as it is.  low, high: the least and the most that it comes to.
+    structural: it decides what a part runs, as a level of growth does; see `level`.
+    Being a buffer, the value is seen by recorded updates, copied into averages, and saved with a model.
+    """
+
+    value: Tensor
+
+    def __init__(self, course: Varying, structural: bool = False) -> None:
+        super().__init__()
+        self.course, self.structural = course_of(course), structural
+        first = self.course.at(0, 1)
+        self.level = _level(first) if structural else 0
+        """Of a structural dial, the number in Python, rounded up: the newest level that runs. No tensor is read."""
+        # what stands still for good is built anew; checkpoints and models hold what does not
+        lasting = structural or not self.course.steady
+        self.register_buffer("value", torch.tensor(first, dtype=torch.float32), persistent=lasting)
+
+    @property
+    def low(self) -> float:
+        return self.course.low
+
+    @property
+    def high(self) -> float:
+        return self.course.high
+
+    @property
+    def alpha(self) -> Tensor:
+        """Of a structural dial, a 0-dim tensor in (0, 1]: how far the newest level has come, 1 when it is all there."""
+        return self.value - (self.level - 1)
+
+    def turn(self, images: int, total: int) -> bool:
+        """Set the value as it is after so many images of a run of `total`. True if another level runs from here on."""
+        value = self.course.at(images, total)
+        self.value.fill_(value)
+        if not self.structural:
+            return False
+        before, self.level = self.level, _level(value)
+        return self.level != before
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        if self.structural and prefix + "value" in state_dict:
+            self.level = _level(float(state_dict[prefix + "value"]))
+
+    def extra_repr(self) -> str:
+        return str(self.course)
+
+
+def _level(value: float) -> int:
+    """The value rounded up, as it is once it was kept as float32."""
+    return math.ceil(torch.tensor(value, dtype=torch.float32, device="cpu").item())
+
+
+def dials(module: nn.Module) -> Iterator[tuple[str, Dial]]:
+    """The dials of a part by name, in an order that stays the same."""
+    return ((name, one) for name, one in module.named_modules() if isinstance(one, Dial))
