@@ -71,8 +71,8 @@ def _metrics(game: Game) -> tuple[str, ...]:
 
 def refuse_unsplittable(game: Game, processes: int = 1) -> None:
     """Raise `Incompatible` if the batch cannot be computed in parts, by several processes or one after the other."""
-    parts = splits(game.recipe.batch, game.recipe.trainer.micro_batch, processes) * processes
-    parts = max(splits(game.recipe, processes, batch) for batch in game.recipe.batches()) * processes
+    micro = game.recipe.trainer.micro_batch
+    parts = max(splits(batch, micro, processes) for batch in game.recipe.batches()) * processes
     judges = [name for name, player in game.players.items() if getattr(player, "judges_batch", False)]
     if parts > 1 and judges:
         raise Incompatible(

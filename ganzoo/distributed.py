@@ -203,15 +203,11 @@ def splits(batch: int, micro: int, processes: int = 1) -> int:
     Raises `Incompatible` if the batch does not divide.
     """
     if batch % processes:
-def splits(recipe: Recipe, processes: int = 1, batch: int | None = None) -> int:
-    """Parts that each process computes its share of a batch in, by default of the recipe's largest.
-    batch = batch or recipe.batch
         raise Incompatible(
             f"a batch of {batch} cannot be shared by {processes} processes: "
             f"try `--batch {math.ceil(batch / processes) * processes}`"
         )
     share = batch // processes
-    share, micro = batch // processes, recipe.trainer.micro_batch
     if micro == 0 or micro >= share:
         return 1
     if share % micro:

@@ -169,10 +169,9 @@ class _Failed:
         self._begun = begun
         self._game, self._device = trainer.game, trainer.device
         self._processes = trainer.world.size
-        self._at_once = self._share // trainer.splits
         self._batch = trainer.feed.batch
         self._share = self._batch // self._processes
-        self._at_once = self._share // splits(trainer.recipe, self._processes, self._batch)
+        self._at_once = self._share // trainer.splits
         # copies of players whose layers talk to the other processes would wait for them
         self._may_try = self._processes == 1 or not trainer.recipe.trainer.sync_batch_norm
         self._rehearsal = Rehearsal(self._game, trainer.device, trainer.precision)

@@ -17,8 +17,8 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
 from . import stricttoml
-from .errors import RecipeError, did_you_mean, printable
 from .course import Course, Moment, Stage, course_of, says_course
+from .errors import RecipeError, did_you_mean, printable
 from .registry import Registry
 
 _STRICT = ConfigDict(extra="forbid")
@@ -364,9 +364,9 @@ def parse_setting(text: str) -> dict[str, Any]:
     """
     key, equals, value = text.partition("=")
     names = [name.strip() for name in key.split(".")]
+    if not equals or not all(names) or (len(names) < 2 and names[0] not in _NUMBERS):
         meant = known_as(names[0]) if equals and len(names) == 1 else ""
         raise RecipeError(f"--set {text}: write part.option=value, as in --set optimizer.D.lr=1e-4{meant}")
-    if not equals or not all(names) or (len(names) < 2 and names[0] not in _NUMBERS):
     result: Any = parse_value(value.strip())
     for name in reversed(names):
         result = {name: result}

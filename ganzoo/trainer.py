@@ -51,10 +51,9 @@ class Trainer:
         world: World | None = None,
     ) -> None:
         self.world = world or World()
-        self.splits = splits(game.recipe.batch, game.recipe.trainer.micro_batch, self.world.size)
         self.game, self.feed, self.device, self.folder = game, feed, device, folder
         self.recipe, self.precision = game.recipe, precision
-        self.splits = splits(self.recipe, self.world.size, feed.batch)
+        self.splits = splits(feed.batch, game.recipe.trainer.micro_batch, self.world.size)
         self.callbacks = list(callbacks)
         self.images = self.iteration = 0
         self.meter = Meter()
@@ -133,7 +132,7 @@ class Trainer:
         batch = self.clock.batch(self.images)
         if batch != self.feed.batch:
             self.feed.resize(batch)
-            self.splits = splits(self.recipe, self.world.size, batch)
+            self.splits = splits(batch, self.recipe.trainer.micro_batch, self.world.size)
             changed = True
         if changed:
             self.recorder.forget()

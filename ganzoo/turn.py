@@ -267,12 +267,10 @@ class Turn:
 
 
 class TurnContext:
-    """What stays the same from turn to turn.
-
-    shared_draws: within it, torch draws what all processes draw alike.
-    """
     """What stays the same from turn to turn, and the time, which `tell` sets between iterations.
-    total: images of the run.
+
+    shared_draws: within it, torch draws what all processes draw alike.  total: images of the run.
+    """
 
     def __init__(
         self,

@@ -139,14 +139,11 @@ def test_models_of_different_data_have_columns_of_their_own_and_no_rank(runs, co
 
 
 def test_pictures_and_values_are_not_ranked(runs, command):
-    assert (
-        code == 0
-        and "modes-recovered" in out
-        and "not ranked: other data: clothes0 was measured against npz:clothes.npz; ring was measured against ring"
-        in err
-    )
     published(runs / "clothes0", 40)
     code, out, err = command("eval", "clothes0", "ring", *MEASURED)
+    assert code == 0 and "modes-recovered" in out
+    assert "not ranked: other data: clothes0 was measured against " in err
+    assert "ring was measured against ring" in err
 
 
 def test_seeds_give_a_deviation(runs, command):
