@@ -9,12 +9,12 @@ import torch
 
 from .build import checked_options
 from .errors import GanzooError
-from .health import Finding, Stakes, judge, stakes_of
+from .health import Finding, judge, stakes_of
 from .history import History, read_history
 from .interfaces import AdversarialLoss, Loss
-from .optim import options_for
 from .recipe import Recipe
 from .registry import Registry, registry
+from .stakes import Stakes
 from .verdict import evaluated
 
 
@@ -41,7 +41,7 @@ def direction(loss: Loss, known: Stakes | None) -> int:
 
 def rates(recipe: Recipe, loss: Loss) -> dict[str, float]:
     """The step size of each player, the largest of a course."""
-    return {role: options_for(recipe, (role,)).step_size().high for role in loss.roles}
+    return {role: recipe.optimizer_of((role,)).step_size().high for role in loss.roles}
 
 
 def diagnose(folder: Path, components: Registry | None = None) -> tuple[History, list[Finding]]:

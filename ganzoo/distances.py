@@ -21,11 +21,23 @@ from .errors import UsageError
 
 if TYPE_CHECKING:
     from .features import Extractor
-    from .reference import Reference
 
 NEIGHBOURS = 5
 _ROWS = 1_000  # rows of a matrix of distances that are held at a time
 _KID_SUBSETS, _KID_SUBSET_SIZE = 100, 1_000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Features of real pictures.
+
+    features: (min(count, KEPT), F) of a random choice.  mean: (F,) and covariance: (F, F) over all `count`.
+    """
+
+    features: Tensor
+    mean: Tensor
+    covariance: Tensor
+    count: int
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from . import values
 from .config import Metric
 from .datachoice import only_field, split_of
-from .distances import DISTANCES, Measured, library, library_version, measure_features
+from .distances import DISTANCES, Measured, Reference, library, library_version, measure_features
 from .errors import UsageError, did_you_mean
 from .features import Classifies, Extractor, as_pictures, data_name, load_extractor
 from .interfaces import Dataset
 from .recipe import Part
-from .reference import RealPictures, Reference, real_values, reference_for
+from .reference import RealPictures, real_values, reference_for
 from .registry import Registry
 from .sampling import draw_latents, generate, quietly, refuse_too_many
 from .specs import Sample

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .history import FINDINGS
+from .stakes import Stakes
 from .symptoms import RULES, Rule, View
 
 SEVERITIES = ("note", "warning", "failure")
@@ -21,27 +22,6 @@ _SIGNIFICANT = 6
 """Digits of the values in `metrics.jsonl`."""
 EVENTS = ("diverged", "rolled-back")
 """Findings that are told when they happen and cannot be read from rows."""
-
-
-@dataclass(frozen=True)
-class Stakes:
-    """What D's loss says by itself, learnt from its values.
-
-    even: what D pays at least while it cannot tell real from generated.  boundary: the score that it then gives to
-    both, None if any will do, as for Wasserstein and relativistic losses.  floor: what it pays when it tells them
-    without fail, None if that falls without end.  probabilities: True for cross-entropy, whose scores are logits.
-    sign: 1 if it pays to score real samples higher, -1 if lower, as for energies.
-    """
-
-    even: float
-    boundary: float | None
-    floor: float | None
-    probabilities: bool = False
-    sign: int = 1
-
-    def share(self, loss: float) -> float | None:
-        """Where a loss lies between the floor, 0, and guessing, 1."""
-        return None if self.floor is None else (loss - self.floor) / max(self.even - self.floor, 1e-12)
 
 
 @dataclass(frozen=True)

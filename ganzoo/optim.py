@@ -11,20 +11,7 @@ from torch import Tensor, nn, optim
 
 from .course import Course, Varying
 from .interfaces import Phase
-from .recipe import Optimizer, Recipe
-
-
-def options_for(recipe: Recipe, team: Sequence[str]) -> Optimizer:
-    """The optimizer options of the players that learn together.
-
-    A table with a player's own name comes first, then one with the part before "_" ("G" for "G_ab"), then the
-    common options.
-    """
-    families = recipe.families()
-    for family in (*team, *(role.split("_")[0] for role in team)):
-        if family in families:
-            return recipe.optimizer_for(family)
-    return recipe.optimizer_for(None)
+from .recipe import Optimizer
 
 
 def lazy_ratio(phases: Iterable[Phase]) -> float:

@@ -149,9 +149,8 @@ def courses(game: Game) -> dict[str, Course]:
 
 
 def _phase(game: Game, phase: Any) -> str:
-    from .optim import options_for
 
-    options = options_for(game.recipe, phase.trains)
+    options = game.recipe.optimizer_of(phase.trains)
     detail = {
         "adam": f"betas ({', '.join(map(str, options.betas))})",
         "sgd": f"momentum {options.momentum:g}",

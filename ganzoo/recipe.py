@@ -6,7 +6,7 @@ The same keys in a TOML file, in a plugin's mapping, in `--set part.option=value
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -282,6 +282,18 @@ class Recipe:
     def families(self) -> list[str]:
         """Names of the optimizer's tables."""
         return [key for key, value in self.optimizer.items() if _is_family(value)]
+
+    def optimizer_of(self, team: Sequence[str]) -> Optimizer:
+        """The options of the players that learn together.
+
+        A table with a player's own name comes first, then one with the part before "_" ("G" for "G_ab"), then the
+        common options.
+        """
+        families = self.families()
+        for family in (*team, *(role.split("_")[0] for role in team)):
+            if family in families:
+                return self.optimizer_for(family)
+        return self.optimizer_for(None)
 
     def optimizer_for(self, family: str | None) -> Optimizer:
         """The common options overlaid with the family's table. Raises `RecipeError` for unknown keys or values."""

@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from .distances import statistics
+from .distances import Reference, statistics
 from .errors import DataError, UsageError
 from .features import Extractor, cache_folder, data_name, slug, three_channels
 from .files import write_atomically
@@ -30,19 +29,6 @@ KEPT = 10_000
 """Real pictures whose features are kept one by one; means and covariances are those of all."""
 _CHUNK = 256
 _ORDER_SEED = 0
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Features of real pictures.
-
-    features: (min(count, KEPT), F) of a random choice.  mean: (F,) and covariance: (F, F) over all `count`.
-    """
-
-    features: Tensor
-    mean: Tensor
-    covariance: Tensor
-    count: int
 
 
 class RealPictures:

@@ -11,7 +11,7 @@ from torch import Tensor
 from .build import Game
 from .distributed import World
 from .interfaces import Phase
-from .optim import Steps, lazy_ratio, make_optimizer, options_for, settings_at
+from .optim import Steps, lazy_ratio, make_optimizer, settings_at
 
 
 class Team:
@@ -20,7 +20,7 @@ class Team:
     def __init__(self, game: Game, roles: tuple[str, ...], phases: Sequence[Phase]) -> None:
         players = [game.players[role] for role in roles]
         self.parameters = [p for player in players for p in player.parameters() if p.requires_grad]
-        self._options = options_for(game.recipe, roles)
+        self._options = game.recipe.optimizer_of(roles)
         self._ratio = lazy_ratio(phases)
         self._total = game.recipe.images
         self._changes = bool(self._options.courses())

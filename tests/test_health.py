@@ -18,9 +18,10 @@ import ganzoo
 from ganzoo import checkpoint, cli, health
 from ganzoo.callbacks import HealthMonitor, signals
 from ganzoo.diagnosis import diagnose, stakes
-from ganzoo.health import Finding, Judge, Stakes, judge, open_findings, stakes_of
+from ganzoo.health import Finding, Judge, judge, open_findings, stakes_of
 from ganzoo.history import read_rows
 from ganzoo.registry import registry
+from ganzoo.stakes import Stakes
 from ganzoo.symptoms import RULES
 
 HISTORIES = Path(__file__).parent / "histories"

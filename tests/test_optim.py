@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ganzoo import Phase
-from ganzoo.optim import Steps, lazy_ratio, make_optimizer, options_for, settings_at
+from ganzoo.optim import Steps, lazy_ratio, make_optimizer, settings_at
 from ganzoo.recipe import Optimizer
 
 
@@ -74,9 +74,9 @@ def test_optimisers_step_as_torch_does(name, reference):
 
 def test_a_players_own_table_comes_before_its_family_and_the_common_options(small):
     recipe = small(optimizer={"lr": 1e-3, "G": {"lr": 2e-3}, "G_ab": {"lr": 3e-3}})
-    assert options_for(recipe, ("G_ab",)).lr == 3e-3
-    assert options_for(recipe, ("G_ba",)).lr == 2e-3
-    assert options_for(recipe, ("D",)).lr == 1e-3
+    assert recipe.optimizer_of(("G_ab",)).lr == 3e-3
+    assert recipe.optimizer_of(("G_ba",)).lr == 2e-3
+    assert recipe.optimizer_of(("D",)).lr == 1e-3
 
 
 @pytest.mark.parametrize(
