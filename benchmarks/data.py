@@ -31,8 +31,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks import pairs
-from ganzoo.data import describe_feed, make_feed
-from ganzoo.registry import registry
+from ganzoo.data.feed import describe_feed, make_feed
+from ganzoo.registry.registry import registry
 
 BATCH, SIDE, PICTURES, WORKERS = 64, 32, 10_000, 2
 WANTED_RATIO, WANTED_SPEED = 40.0, 200_000

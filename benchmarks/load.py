@@ -20,9 +20,9 @@ import torch
 from safetensors.torch import load_file
 
 import ganzoo
-from ganzoo.config import FORMAT, Config, PluginConfig, SampleConfig, write_config
-from ganzoo.modelfolder import save_tensors
-from ganzoo.registry import registry
+from ganzoo.models.config import FORMAT, Config, PluginConfig, SampleConfig, write_config
+from ganzoo.models.modelfolder import save_tensors
+from ganzoo.registry.registry import registry
 
 _MODELS = {
     "dcgan 3x64x64": ("dcgan", {}, (3, 64, 64)),

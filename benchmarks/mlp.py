@@ -35,7 +35,7 @@ import ganzoo
 from benchmarks import pairs
 from benchmarks.lean import lean as lean_loop
 from benchmarks.pictures import Endless, endless_batches, gathered
-from ganzoo.registry import registry
+from ganzoo.registry.registry import registry
 
 BATCH, LATENT = 64, 100
 WIDTHS = (128, 256, 512, 1024)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .contract.hookspecs import Component, hookimpl
+from .contract.specs import ANY_FIELD, DataSpec, Sample
 from .errors import (
     CheckpointError,
     ConversionError,
@@ -25,18 +27,14 @@ from .errors import (
     printable,
 )
 from .files import read_bounded
-from .hookspecs import Component, hookimpl
-from .specs import ANY_FIELD, DataSpec, Sample
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
     from .api import Run, load, train
     from .api import names as list
-    from .conversion.reader import read_pickle
-    from .course import Course, Varying
-    from .dial import Dial
-    from .hubrepository import HubRepository
-    from .interfaces import (
+    from .contract.course import Course, Varying
+    from .contract.dial import Dial
+    from .contract.interfaces import (
         AdversarialLoss,
         Augmentation,
         Batch,
@@ -55,8 +53,10 @@ if TYPE_CHECKING:
         Table,
         Unpaired,
     )
-    from .model import Model
-    from .turn import Turn
+    from .contract.turn import Turn
+    from .conversion.reader import read_pickle
+    from .hub.hubrepository import HubRepository
+    from .models.model import Model
 
 _LAZY = {
     **dict.fromkeys(["Run", "load", "train"], ".api"),
@@ -64,13 +64,13 @@ _LAZY = {
         ["AdversarialLoss", "Augmentation", "Batch", "Callback", "Dataset", "Density", "Discriminator", "Drawn",
          "FeatureExtractor", "Generator", "Loss", "Penalty", "Phase", "Role", "Stream", "Table",
          "Unpaired"],
-        ".interfaces",
+        ".contract",
     ),
     "Course": ".course",
     "Dial": ".dial",
-    "HubRepository": ".hubrepository",
-    "Model": ".model",
-    "Turn": ".turn",
+    "HubRepository": ".hub",
+    "Model": ".models",
+    "Turn": ".contract",
     "read_pickle": ".conversion.reader",
     "Varying": ".course",
 }  # fmt: skip

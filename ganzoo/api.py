@@ -12,9 +12,25 @@ from typing import Any, Unpack
 
 import torch
 
-from . import checkpoint
-from .build import Game
-from .callbacks import (
+from .compute.device import pick_device, pick_precision, set_deterministic
+from .compute.distributed import World, joined, local_device, restarted
+from .contract.interfaces import Callback
+from .data.feed import describe_feed, make_feed
+from .errors import Diverged, RecipeError, RunError, did_you_mean
+from .files import write_atomically
+from .health.history import read_rows, told_damage
+from .hub.lookup import model_folder
+from .models.config import CONFIG
+from .models.model import Model
+from .models.modelfolder import load_model
+from .planning.fitting import fitting, placing
+from .recipes.build import Game
+from .recipes.check import check, refuse_unsplittable
+from .recipes.plan import Changes, Request, resolve
+from .recipes.recipe import Recipe, known_as
+from .registry.registry import registry
+from .training import checkpoint
+from .training.callbacks import (
     CheckpointWriter,
     Evaluator,
     HealthMonitor,
@@ -23,29 +39,13 @@ from .callbacks import (
     PreviewWriter,
     Progress,
 )
-from .callbacks.checkpoints import CHECKPOINTS
-from .callbacks.heldout import held_out
-from .callbacks.metrics import METRICS
-from .callbacks.rollback import train_with_rollback
-from .check import check, refuse_unsplittable
-from .config import CONFIG
-from .data import describe_feed, make_feed
-from .device import pick_device, pick_precision, set_deterministic
-from .distributed import World, joined, local_device, restarted
-from .errors import Diverged, RecipeError, RunError, did_you_mean
-from .files import write_atomically
-from .fitting import fitting, placing
-from .history import read_rows, told_damage
-from .hub import model_folder
-from .interfaces import Callback
-from .interruption import rescued, stopping
-from .model import Model
-from .modelfolder import load_model
-from .plan import Changes, Request, resolve
-from .recipe import Recipe, known_as
-from .registry import registry
-from .runfolder import RECIPE, default_folder, locked, refuse_other_recipe, set_aside
-from .trainer import Trainer
+from .training.callbacks.checkpoints import CHECKPOINTS
+from .training.callbacks.heldout import held_out
+from .training.callbacks.metrics import METRICS
+from .training.callbacks.rollback import train_with_rollback
+from .training.interruption import rescued, stopping
+from .training.runfolder import RECIPE, default_folder, locked, refuse_other_recipe, set_aside
+from .training.trainer import Trainer
 
 log = logging.getLogger("ganzoo")
 
@@ -231,7 +231,7 @@ def load(
 
 def names(kind: str | None = None) -> dict[str, list[str]] | list[str]:
     """Names of the components of a kind, or {kind: names} for all kinds."""
-    from .hookspecs import KINDS
+    from .contract.hookspecs import KINDS
 
     if kind is None:
         return {one: registry().names(one) for one in KINDS}

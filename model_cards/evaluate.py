@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 import ganzoo
-from ganzoo.config import Metric, record_metrics
-from ganzoo.data import make_feed
-from ganzoo.recipe import Part
-from ganzoo.registry import registry
-from ganzoo.values import Mixture, mixture
+from ganzoo.data.feed import make_feed
+from ganzoo.evaluation.values import Mixture, mixture
+from ganzoo.models.config import Metric, record_metrics
+from ganzoo.recipes.recipe import Part
+from ganzoo.registry.registry import registry
 
 SEED, PROJECTIONS = 1, 512
 CPU = torch.device("cpu")

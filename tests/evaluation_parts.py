@@ -7,7 +7,7 @@ from fakes import fake_plugin
 from torch import Tensor, nn
 
 import ganzoo
-from ganzoo.registry import Registry, installed_points
+from ganzoo.registry.registry import Registry, installed_points
 
 
 class Corner(ganzoo.FeatureExtractor):

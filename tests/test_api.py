@@ -7,7 +7,8 @@ from typing import get_type_hints
 import pytest
 
 import ganzoo
-from ganzoo import api, cli, plan
+from ganzoo import api, cli
+from ganzoo.recipes import plan
 
 
 @pytest.mark.parametrize(

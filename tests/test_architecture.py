@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import ganzoo
-from ganzoo import hookspecs
+from ganzoo.contract import hookspecs
 
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "ganzoo"
@@ -197,7 +197,7 @@ def _named(text: str, words: set[str]) -> set[str]:
 
 
 def ganzoo_registry():
-    from ganzoo.registry import registry
+    from ganzoo.registry.registry import registry
 
     return registry()
 

@@ -16,11 +16,11 @@ from fakes import fake_plugin
 
 import ganzoo
 from ganzoo import cli
-from ganzoo.check import check
-from ganzoo.data import make_feed
-from ganzoo.recipe import Recipe
-from ganzoo.registry import Registry
-from ganzoo.trainer import Trainer
+from ganzoo.data.feed import make_feed
+from ganzoo.recipes.check import check
+from ganzoo.recipes.recipe import Recipe
+from ganzoo.registry.registry import Registry
+from ganzoo.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[1]
 

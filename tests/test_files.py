@@ -9,13 +9,13 @@ import pytest
 import torch
 
 import ganzoo
-from ganzoo.card import write_card
-from ganzoo.config import read_config
 from ganzoo.files import file_hash, open_regular, read_bounded
-from ganzoo.history import read_history, read_rows
-from ganzoo.modelfolder import load_model
-from ganzoo.recipe import find_recipe
-from ganzoo.registry import registry
+from ganzoo.health.history import read_history, read_rows
+from ganzoo.models.cards.card import write_card
+from ganzoo.models.config import read_config
+from ganzoo.models.modelfolder import load_model
+from ganzoo.recipes.recipe import find_recipe
+from ganzoo.registry.registry import registry
 
 pytest_plugins = ["hub.fixtures"]
 

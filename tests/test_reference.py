@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ganzoo
-from ganzoo import hookspecs, testing
+from ganzoo import testing
+from ganzoo.contract import hookspecs
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "plugins.md"

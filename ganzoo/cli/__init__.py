@@ -11,8 +11,8 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
+from ..contract.hookspecs import COMMANDS
 from ..errors import GanzooError, PluginError, did_you_mean, first_line, printable
-from ..hookspecs import COMMANDS
 from .launcher import explain
 
 _MODULES = {
@@ -33,14 +33,14 @@ class _Commands(click.Group):
     """Built-in commands, then those of plugins; each imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from ..registry import registry
+        from ..registry.registry import registry
 
         # a plugin's command cannot take the place of one of these: `ganzoo plugins` says so
         return [*COMMANDS, *(name for name in registry().names("command") if name not in COMMANDS)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the rows of `--help`; a plugin's command is described by its summary, not imported."""
-        from ..registry import registry
+        from ..registry.registry import registry
 
         names = self.list_commands(ctx)
         limit = formatter.width - 6 - max(map(len, names))
@@ -57,7 +57,7 @@ class _Commands(click.Group):
             module = importlib.import_module(f".{_MODULES.get(cmd_name, cmd_name)}", __name__)
             command: click.Command = module.COMMANDS[cmd_name]
             return command
-        from ..registry import registry
+        from ..registry.registry import registry
 
         if cmd_name in registry().names("command"):
             return _checked(cmd_name, registry().load("command", cmd_name))
@@ -166,14 +166,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _is_exhaustion(error: Exception) -> bool:
     if "torch" not in sys.modules:
         return isinstance(error, MemoryError)
-    from ..memory import is_exhaustion
+    from ..compute.memory import is_exhaustion
 
     return is_exhaustion(error)
 
 
 def _print_traceback() -> None:
     """The current exception's traceback, as Python prints it, but without tokens."""
-    from ..hubclient import redact
+    from ..hub.hubclient import redact
 
     click.echo(redact(traceback.format_exc()), err=True)
 
@@ -182,6 +182,6 @@ def _speaks(text: str) -> bool:
     """False in one of several processes of a run where another has said the same."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "RANK" not in os.environ:
         return True
-    from ..distributed import first_to_say
+    from ..compute.distributed import first_to_say
 
     return first_to_say(text)

@@ -16,8 +16,8 @@ from .counts import COUNT, Count
 from .tables import table
 
 if TYPE_CHECKING:
-    from ..config import Metric
-    from ..recipe import Part
+    from ..models.config import Metric
+    from ..recipes.recipe import Part
 
 
 @click.command(
@@ -57,13 +57,13 @@ def evaluate(models: tuple[str, ...], samples: int, as_json: bool, **options: An
 def _measure(name: str, count: int, options: Mapping[str, Any]) -> list[Metric]:
     """The numbers of one model, written into its folder unless that is the Hub's cache."""
     from ..api import load
-    from ..card import write_card
-    from ..config import record_metrics
-    from ..datachoice import build_dataset, data_to_measure
-    from ..device import pick_device
-    from ..evaluation import Bench, Question
-    from ..hub import local_folder
-    from ..registry import registry
+    from ..compute.device import pick_device
+    from ..evaluation.datachoice import build_dataset, data_to_measure
+    from ..evaluation.evaluation import Bench, Question
+    from ..hub.lookup import local_folder
+    from ..models.cards.card import write_card
+    from ..models.config import record_metrics
+    from ..registry.registry import registry
 
     model = load(name, device=options["device"])
     config = model.config
@@ -116,8 +116,8 @@ def _facts(metric: Metric) -> dict[str, Any]:
 
 def _several(results: Mapping[str, Sequence[Metric]]) -> None:
     """A table for each way of measuring, the models in order of the first metric where it ranks them."""
-    from ..comparison import columns, differences, places
-    from ..metricnames import BETTER
+    from ..contract.metrics import BETTER
+    from ..evaluation.comparison import columns, differences, places
 
     found = columns(results)
     first = next(iter(found))[0]

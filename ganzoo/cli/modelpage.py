@@ -6,14 +6,14 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from ..config import CONFIG, read_config
 from ..errors import ModelError, printable
-from ..hub import download, hub_reference, local_folder, refuse_large_config
-from ..hubclient import connect
-from ..hubname import is_reference
-from ..hubsnapshot import look_up, refuse_stray_paths
-from ..registry import is_same_distribution, registry
-from ..weights import WEIGHTS, read_header, refuse_other_weights
+from ..hub.hubclient import connect
+from ..hub.hubsnapshot import look_up, refuse_stray_paths
+from ..hub.lookup import download, hub_reference, local_folder, refuse_large_config
+from ..models.config import CONFIG, read_config
+from ..models.hubname import is_reference
+from ..models.weights import WEIGHTS, read_header, refuse_other_weights
+from ..registry.registry import is_same_distribution, registry
 
 
 def is_model(text: str) -> bool:

@@ -13,9 +13,9 @@ from .train import _combination as combination
 from .train import _request as request
 
 if TYPE_CHECKING:
-    from ..fitting import Largest
-    from ..measure import Measured
-    from ..recipe import Recipe
+    from ..planning.fitting import Largest
+    from ..planning.measure import Measured
+    from ..recipes.recipe import Recipe
 
 
 @click.command(epilog="Examples:\n\n  ganzoo plan dcgan\n\n  ganzoo plan dcgan --batch 256 --json")
@@ -27,13 +27,13 @@ def plan(recipe: str, as_json: bool, **options: Any) -> None:
     Checks the combination as `check` does, loads the data and trains some twenty rounds whose results are thrown
     away; no run folder is written.
     """
-    from ..check import check
-    from ..device import pick_device, pick_precision, set_deterministic
-    from ..distributed import started_by_torchrun
-    from ..measure import measure
-    from ..plan import Request, describe, resolve
-    from ..registry import registry
-    from ..speed import told_threads
+    from ..compute.device import pick_device, pick_precision, set_deterministic
+    from ..compute.distributed import started_by_torchrun
+    from ..planning.measure import measure
+    from ..planning.speed import told_threads
+    from ..recipes.check import check
+    from ..recipes.plan import Request, describe, resolve
+    from ..registry.registry import registry
 
     if started_by_torchrun():
         raise UsageError("ganzoo plan measures one process: start it without torchrun, with one process's --batch")
@@ -87,7 +87,7 @@ def _clock(seconds: float) -> str:
 
 
 def _peak(measured: Measured) -> str:
-    from ..memory import readable
+    from ..compute.memory import readable
 
     peak = {name: readable(count) for name, count in measured.peak.items()}
     if "allocated" in peak:
@@ -98,7 +98,7 @@ def _peak(measured: Measured) -> str:
 
 
 def _largest(largest: Largest) -> str:
-    from ..memory import readable
+    from ..compute.memory import readable
 
     line = f"{readable(largest.line.base)} + {readable(largest.line.slope)} a sample; {largest.room} free"
     more = " or more" if largest.capped else ""
@@ -114,7 +114,7 @@ def _micro_batch(recipe: Recipe, largest: Largest) -> str:
 
 def _fitting(recipe: Recipe, largest: Largest) -> int:
     """The largest part of the recipe's batch that fits, the whole batch if it does, or 0."""
-    from ..fitting import divisors
+    from ..planning.fitting import divisors
 
     return next(iter(divisors(recipe.batch, largest.samples + 1)), 0)
 

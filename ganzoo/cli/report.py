@@ -40,10 +40,10 @@ def doctor(run: Path, as_json: bool) -> int:
 
     Exits with 1 if a failure is not over.
     """
-    from ..diagnosis import diagnose
-    from ..health import open_findings
-    from ..history import told_damage
-    from ..verdict import verdict
+    from ..health.diagnosis import diagnose
+    from ..health.history import told_damage
+    from ..health.judge import open_findings
+    from ..health.verdict import verdict
 
     history, findings = diagnose(run)
     if history.damaged:

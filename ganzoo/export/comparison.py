@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..contract.specs import Sample
 from ..errors import ModelError, first_line
-from ..sampling import quietly
-from ..specs import Sample
+from ..models.sampling import quietly
 from .draws import Draws
 from .libraries import library, runtime
 from .subject import Subject

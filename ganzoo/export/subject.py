@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..config import TranslationConfig
+from ..contract.specs import Sample
 from ..errors import UsageError
-from ..model import Model
-from ..sampling import draw_latents, quietly
-from ..specs import Sample
+from ..models.config import TranslationConfig
+from ..models.model import Model
+from ..models.sampling import draw_latents, quietly
 
 
 class Subject(nn.Module):

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .. import pictures
-from ..data import normalise
-from ..datachoice import build_dataset, data_to_measure
+from ..contract.interfaces import Stream, Table
+from ..contract.specs import Sample
+from ..data.feed import normalise
 from ..errors import GanzooError
-from ..history import History
-from ..interfaces import Stream, Table
-from ..modelfolder import load_model
-from ..recipe import Recipe
-from ..registry import registry
-from ..specs import Sample
+from ..evaluation.datachoice import build_dataset, data_to_measure
+from ..health.history import History
+from ..models import pictures
+from ..models.modelfolder import load_model
+from ..recipes.recipe import Recipe
+from ..registry.registry import registry
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -16,9 +16,9 @@ from markupsafe import Markup, escape
 
 from ..errors import GanzooError
 from ..files import write_atomically
-from ..health import Finding, open_findings, written
-from ..history import History, read_history
-from ..verdict import evaluated, verdict
+from ..health.history import History, read_history
+from ..health.judge import Finding, open_findings, written
+from ..health.verdict import evaluated, verdict
 from ..version import __version__
 from .charts import Drawing, draw
 from .frames import Frame, data_url, evenly, film, frame_of
@@ -54,8 +54,8 @@ def render(folder: Path, others: Sequence[Path] = (), options: Options | None = 
     history = read_history(folder)
     compared = [read_history(other) for other in others]
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ganzoo"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        loader=jinja2.PackageLoader("ganzoo.report"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     style, script = (_source(environment, name) for name in ("report.css", "report.js"))
     frames, lost = film(history.previews, _FILM_BYTES // (1 + len(compared)))
@@ -201,8 +201,8 @@ def _evaluation(one: Mapping[str, Any]) -> dict[str, str]:
 
 def _command(history: History) -> str:
     """The command that trains this recipe again."""
-    from ..command import command_for
-    from ..registry import registry
+    from ..recipes.command import command_for
+    from ..registry.registry import registry
 
     try:
         return command_for(history.recipe, registry())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..health import Finding
-from ..history import History
+from ..health.history import History
+from ..health.judge import Finding
 from .charts import Chart, Mark
 
 _GROUPS = [

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ..contract.interfaces import Callback
 from ..errors import UsageError
-from ..interfaces import Callback
 from .live import LivePage
 
 log = logging.getLogger("ganzoo")

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import make_feed
+from ..contract.interfaces import Drawn, Stream, Table, Unpaired
+from ..contract.specs import DataSpec, Sample
+from ..data.feed import make_feed
 from ..errors import DataError
-from ..interfaces import Drawn, Stream, Table, Unpaired
-from ..specs import DataSpec, Sample
 from .outcome import NotChecked, expect, promised
 from .trial import BATCH, CPU, Trial
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .. import checkpoint
-from ..device import set_random_state
+from ..compute.device import set_random_state
+from ..contract.specs import ANY_FIELD, Sample
 from ..errors import DataError, Incompatible
-from ..specs import ANY_FIELD, Sample
-from ..trainer import Trainer
+from ..training import checkpoint
+from ..training.trainer import Trainer
 from .data import without_network
 from .outcome import Failure, NotChecked, expect, promised
 from .reference import NAME, TRANSLATION

@@ -11,9 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..admission import HEAVY
-from ..build import checked_options
 from ..errors import GanzooError
+from ..recipes.build import checked_options
+from ..registry.admission import HEAVY
 from .outcome import Failure, NotChecked, expect, promised
 from .subject import Subject
 from .trial import Trial

@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .. import checkpoint
-from ..build import checked_options
-from ..check import check
-from ..diagnosis import stakes
+from ..contract.hookspecs import COMMANDS
+from ..contract.interfaces import AdversarialLoss
 from ..errors import GanzooError, Incompatible
-from ..hookspecs import COMMANDS
-from ..interfaces import AdversarialLoss
-from ..recipe import Recipe
+from ..health.diagnosis import stakes
+from ..recipes.build import checked_options
+from ..recipes.check import check
+from ..recipes.recipe import Recipe
+from ..training import checkpoint
 from .data import without_network
 from .games import augmented_plan, game
 from .outcome import Failure, NotChecked, expect, promised

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ..hookspecs import Component, hookimpl
-from ..interfaces import AdversarialLoss, Dataset, Discriminator, Drawn, Generator, Phase, Role
-from ..specs import DataSpec, Sample
-from ..turn import Turn
+from ..contract.hookspecs import Component, hookimpl
+from ..contract.interfaces import AdversarialLoss, Dataset, Discriminator, Drawn, Generator, Phase, Role
+from ..contract.specs import DataSpec, Sample
+from ..contract.turn import Turn
 
 NAME = "reference"
 TRANSLATION = "reference-translation"

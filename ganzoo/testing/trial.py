@@ -14,16 +14,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..build import checked_options
-from ..check import check
-from ..data import make_feed
-from ..device import random_state, set_random_state
+from ..compute.device import random_state, set_random_state
+from ..contract.hookspecs import Component
+from ..contract.specs import Sample
+from ..data.feed import make_feed
 from ..errors import DataError, GanzooError, Incompatible
-from ..hookspecs import Component
-from ..recipe import Recipe
-from ..registry import Registry
-from ..specs import Sample
-from ..trainer import Trainer
+from ..recipes.build import checked_options
+from ..recipes.check import check
+from ..recipes.recipe import Recipe
+from ..registry.registry import Registry
+from ..training.trainer import Trainer
 from .outcome import Failure, NotChecked, promised
 from .reference import NAME, TRANSLATION
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import ganzoo
-from ganzoo.recipe import Recipe
+from ganzoo.recipes.recipe import Recipe
 
 from .server import Hub
 from .xet import XetStore

@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 import ganzoo
-from ganzoo.check import check
-from ganzoo.checkpoint import load
-from ganzoo.plan import Request, resolve
-from ganzoo.registry import registry
-from ganzoo.turn import Turn, TurnContext
+from ganzoo.contract.turn import Turn, TurnContext
+from ganzoo.recipes.check import check
+from ganzoo.recipes.plan import Request, resolve
+from ganzoo.registry.registry import registry
+from ganzoo.training.checkpoint import load
 from ganzoo_cyclegan.loss import CycleGAN
 
 SHAPE = (1, 4, 4)

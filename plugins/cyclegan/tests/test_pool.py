@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from ganzoo import checkpoint
+from ganzoo.training import checkpoint
 from ganzoo_cyclegan.pool import HistoryPool
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from rich.console import Console
 
 import ganzoo
-from ganzoo.data import make_feed
+from ganzoo.data.feed import make_feed
 from ganzoo_data import cache, pictures, progress, sources
 from ganzoo_data.folder import Folder
 from ganzoo_data.names import Names, sorted_names

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import ganzoo
-from ganzoo.data import make_feed
+from ganzoo.data.feed import make_feed
 from ganzoo_data.pair import Pair, split
 
 CPU = torch.device("cpu")

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import ganzoo
-from ganzoo.data import make_feed
+from ganzoo.data.feed import make_feed
 from ganzoo_data import sources
 from ganzoo_data.folder import Folder
 from ganzoo_data.shards import Shards, archives_of

@@ -1,0 +1,115 @@
+"""Where a run computes and how precisely."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import UsageError
+from .linear import OneDNN
+
+_FIRST_WITH_BF16 = (8, 0)
+"""Compute capability of the first GPUs with bfloat16 units, Ampere's."""
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """auto takes CUDA, else Apple's MPS, else the CPU. Raises `UsageError` for a device that is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"there is no device '{name}': write auto, cpu, cuda, cuda:1 or mps") from error
+    if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
+        raise UsageError(f"device {name} was asked for, but torch sees {torch.cuda.device_count()} CUDA devices")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("device mps was asked for, but torch sees no Apple GPU")
+    return device
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's parameters live; the CPU if it has none."""
+    return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """auto takes bf16 where a CUDA device computes in it, else fp32. Raises `UsageError` for tf32 without CUDA."""
+    if name == "auto":
+        # torch's own answer counts devices that only emulate it, slowly or without convolutions
+        computes = device.type == "cuda" and torch.cuda.get_device_capability(device) >= _FIRST_WITH_BF16
+        return "bf16" if computes else "fp32"
+    if name == "tf32" and device.type != "cuda":
+        raise UsageError(f"precision tf32 needs a CUDA device, this run is on {device.type}: use fp32 or auto")
+    return name
+
+
+def set_precision(
+    precision: str, device: torch.device, onednn: bool = False
+) -> Callable[[], AbstractContextManager[object]]:
+    """Set torch's matrix precision and return what enters the players' forward passes: autocast, oneDNN, or nothing.
+
+    On CUDA the device becomes torch's current one, and cuDNN tries its algorithms for each shape, which is the same in
+    every update, unless results have to be deterministic.
+    """
+    if device.type == "cuda":
+        if device.index is not None:  # captures, among others, are made on the current device
+            torch.cuda.set_device(device)
+        torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
+        torch.set_float32_matmul_precision("highest" if precision == "fp32" else "high")
+        torch.backends.cudnn.allow_tf32 = precision != "fp32"
+    if precision == "bf16":
+        return lambda: torch.autocast(device.type, torch.bfloat16)
+    return OneDNN if onednn else contextlib.nullcontext
+
+
+def set_deterministic() -> None:
+    """Ask torch for bit-identical results on CUDA too, at some cost of speed."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def random_state() -> dict[str, Any]:
+    """The states of all global random generators, for a checkpoint."""
+    state: dict[str, Any] = {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "torch": torch.get_rng_state(),
+    }
+    if _cuda_in_use():  # asking would wake up a GPU that this run does not use
+        state["cuda"] = list(torch.cuda.get_rng_state_all())
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Restore what `random_state` gave; generators of devices that are not here any more are passed over."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state and _cuda_in_use() and torch.cuda.device_count() == len(state["cuda"]):
+        torch.cuda.set_rng_state_all(state["cuda"])
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])
+
+
+def seed_all(seed: int) -> None:
+    """Seed every global random generator."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _cuda_in_use() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

@@ -1,0 +1,160 @@
+"""A trained generator that can be sampled, shown and shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ModelError, did_you_mean
+from . import pictures
+from .config import Config, TranslationConfig
+from .publication import Publication, PushOptions
+from .sampling import draw_latents, generate, quietly, refuse_too_many
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Model:
+    """A trained generator that can be sampled.
+
+    generator: the network, in evaluation mode; of a model that translates, the first.  config: what it is and how it
+    was made.  target: the `Sample` it makes.  translators: of a model that translates, every generator by the fields
+    it reads and makes, as ("a", "b").  folder: the model folder that it was loaded from.
+    """
+
+    def __init__(self, network: nn.Module, config: Config, folder: Path) -> None:
+        by_role: Any = network
+        self.translators: dict[tuple[str, str], nn.Module] = {
+            (one.source, one.target): by_role[one.role] for one in config.translations
+        }
+        self.generator = next(iter(self.translators.values()), network)
+        self.config = config
+        self.target = config.target.sample()
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        config, images = self.config, self.config.training.get("images")
+        labels = f", classes={config.classes}" if config.classes else ""
+        return f"Model({str(self.folder)!r}, generator={config.generator!r}, makes='{self.target}'{labels}, {images=})"
+
+    def sample(
+        self,
+        n: int,
+        seed: int | None = None,
+        label: int | str | Sequence[int] | None = None,
+        truncation: float | None = None,
+    ) -> Tensor:
+        """Draw n samples.
+
+        seed: makes the draw repeatable.  label: a class number or name, or one number a sample; by default each
+        class in turn.  truncation: 1 leaves latents as they are, less trades variety for fidelity.
+        Returns float32 (n, *target.shape) on the CPU, in the target's range. Raises `ModelError`.
+        """
+        if n < 1:
+            raise ModelError(f"cannot draw {n} samples: ask for at least 1")
+        if truncation is not None and not 0 <= truncation <= 1:
+            raise ModelError(f"truncation {truncation} is not between 0, the mean sample, and 1, latents as they are")
+        refuse_too_many(n, self.target.size)
+        labels = self._labels(n, label)
+        with quietly(self.generator, seed):
+            return generate(self.generator, self._latents(n), labels, truncation)
+
+    def translate(self, pictures_or_samples: Sequence[Image.Image] | Tensor, to: str | None = None) -> Tensor:
+        """Translate pictures of one field of the data into the other.
+
+        pictures_or_samples: PIL pictures of any size, of which the middle is taken and resized, or float32 samples
+        (n, *shape) in the range of the field that is read.  to: the field to make, by default that of the first
+        generator.  Returns float32 (n, *shape) on the CPU, in that field's range. Raises `ModelError`.
+        """
+        one = self.direction(to)
+        reads = one.reads.sample()
+        if isinstance(pictures_or_samples, Tensor):
+            source = pictures_or_samples
+            if source.shape[1:] != reads.shape:
+                raise ModelError(f"samples of shape {tuple(source.shape[1:])} cannot be translated: field {one.source} "
+                                 f"has {reads.shape}")  # fmt: skip
+        else:
+            source = pictures.from_images(pictures_or_samples, reads)
+        generator = self.translators[one.source, one.target]
+        with quietly(generator, None):
+            return generate(generator, source, torch.zeros(len(source), dtype=torch.int64))
+
+    def direction(self, to: str | None = None) -> TranslationConfig:
+        """The translation that makes the field `to`, by default the first. Raises `ModelError` if there is none."""
+        fields = [one.target for one in self.config.translations]
+        if not fields:
+            raise ModelError("this model makes samples from latents, it translates nothing: use sample()")
+        if to is not None and to not in fields:
+            raise ModelError(f"this model does not translate to '{to}': it makes {' and '.join(fields)}")
+        return next(one for one in self.config.translations if to in (None, one.target))
+
+    def interpolate(
+        self, n: int = 8, steps: int = 16, seed: int | None = None, label: int | str | Sequence[int] | None = None
+    ) -> Tensor:
+        """Walk through n latents and back to the first, `steps` samples from each to the next, along great circles.
+
+        Returns float32 (n * steps, *target.shape), as `sample` does.
+        """
+        refuse_too_many(n * steps, self.target.size)
+        with quietly(self.generator, seed):
+            corners = self._latents(n)
+            pairs = zip(corners, corners.roll(-1, 0), strict=True)
+            walk = torch.stack([slerp(a, b, step / steps) for a, b in pairs for step in range(steps)])
+            if label is None and getattr(self.generator, "conditional", False):
+                label = 0
+            return generate(self.generator, walk, self._labels(len(walk), label))
+
+    def images(self, n: int, **options: Any) -> list[Image.Image]:
+        """Draw n pictures; the options are those of `sample`. Raises `ModelError` if samples are no pictures."""
+        if not self.target.is_image:
+            raise ModelError(f"this model makes values of shape {self.target.shape}, not pictures: use sample()")
+        return pictures.to_images(self.sample(n, **options), self.target)
+
+    def push(self, repo_id: str, token: str | None = None, **options: Any) -> Publication:
+        """Publish the model's folder as "user/name" on the Hugging Face Hub.
+
+        options: the fields of `PushOptions`. Returns the commit that holds it. Raises `HubError`.
+        """
+        from ..hub.publish import push  # the one way up from a model: nothing else of it needs the Hub
+
+        return push(self.folder, repo_id, PushOptions(**options), token)
+
+    def _latents(self, n: int) -> Tensor:
+        if self.config.source is not None:
+            fields = " and ".join(one.target for one in self.config.translations)
+            raise ModelError(f"this model has no latents to draw from, it translates to {fields}: give it pictures")
+        return draw_latents(self.generator, n)
+
+    def _labels(self, n: int, label: int | str | Sequence[int] | None) -> Tensor:
+        classes, names = self.config.classes, self.config.class_names
+        conditional = getattr(self.generator, "conditional", False)
+        if label is not None and not conditional:
+            raise ModelError("this model was trained without labels: leave the label out")
+        if label is None:
+            return torch.arange(n) % (classes if conditional else 1)
+        if isinstance(label, str) and label in names:
+            label = names.index(label)
+        try:
+            labels = torch.as_tensor([int(label)] * n if isinstance(label, int | str) else list(label))
+        except ValueError:
+            labels = torch.tensor([-1])
+        if len(labels) != n or labels.min() < 0 or labels.max() >= classes:
+            near = did_you_mean(str(label), names)
+            raise ModelError(
+                f"label {label} is none of the {classes} classes{near}: {', '.join(names) or f'0-{classes - 1}'}"
+            )
+        return labels
+
+
+def slerp(a: Tensor, b: Tensor, share: float) -> Tensor:
+    """The point at `share` of the great circle from a to b; a straight line where they are parallel or 1-D."""
+    norms = (a.norm() * b.norm()).clamp_min(1e-12)
+    angle = torch.acos(((a * b).sum() / norms).clamp(-1, 1))
+    if a.numel() < 3 or angle.sin() < 1e-4:
+        return a + (b - a) * share
+    return (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / angle.sin()

@@ -1,0 +1,108 @@
+"""What a run writes as its model folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..contract.interfaces import Role
+from ..contract.specs import DataSpec
+from ..errors import ModelError
+from ..models.cards.card import write_card
+from ..models.config import (
+    EVALUATION,
+    FORMAT,
+    Config,
+    LicenceConfig,
+    Metric,
+    PluginConfig,
+    SampleConfig,
+    TranslationConfig,
+    read_config,
+    write_config,
+)
+from ..models.modelfolder import SAMPLES, save_tensors
+from ..models.weights import WEIGHTS
+from ..registry.registry import registry
+from ..version import __version__
+from .trainer import Trainer
+
+
+def save_model(run: Trainer, folder: Path, seconds: float) -> None:
+    """Write the run's sampler as a model folder. seconds: spent training."""
+    spec, roles = run.game.spec, run.game.loss.roles
+    role = roles[run.game.generator_role()]
+    target = spec.fields[spec.field(role.target)]
+    source = None if role.source is None else spec.fields[spec.field(role.source)]
+    translations = [] if source is None else _translations(spec, roles)
+    plugin = registry().find("generator", run.recipe.generator.name).plugin
+    recipe = run.recipe.to_dict()
+    config = Config(
+        format=FORMAT,
+        generator=run.recipe.generator.name,
+        options={key: value for key, value in recipe["generator"].items() if key != "name"},
+        source=None if source is None else SampleConfig(**source.to_dict()),
+        target=SampleConfig(**target.to_dict()),
+        classes=spec.classes,
+        class_names=list(run.game.dataset.class_names),
+        plugin=PluginConfig(plugin.name, plugin.distribution, plugin.version),
+        recipe=recipe,
+        training=_training_facts(run, seconds),
+        licence=LicenceConfig(data=run.game.dataset.licence),
+        translations=translations,
+        metrics=_still_true(folder, run.images),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    network = nn.ModuleDict({one.role: run.sampler(one.role) for one in translations}) if source else run.sampler()
+    save_tensors(network.state_dict(), folder / WEIGHTS)
+    write_config(folder, config)
+    previews = sorted((run.folder / "samples").glob("[0-9]*.png"))
+    if previews:
+        shutil.copyfile(previews[-1], folder / SAMPLES)
+    write_card(folder, run.folder.name if run.folder.is_absolute() else str(run.folder))
+
+
+def _still_true(folder: Path, images: int) -> list[Metric]:
+    """What was measured of the model in the folder, if it has seen as many images; else it is taken away."""
+    try:
+        earlier = read_config(folder)
+        if earlier.training.get("images") == images:
+            return earlier.metrics
+    except ModelError:
+        pass
+    (folder / EVALUATION).unlink(missing_ok=True)
+    return []
+
+
+def _translations(spec: DataSpec, roles: Mapping[str, Role]) -> list[TranslationConfig]:
+    """Every generator of the game that reads samples, the first one first."""
+    found = []
+    for name, role in roles.items():
+        if role.kind == "generator" and role.source is not None:
+            source, target = spec.field(role.source), spec.field(role.target)
+            reads, makes = (SampleConfig(**spec.fields[one].to_dict()) for one in (source, target))
+            found.append(TranslationConfig(name, source, target, reads, makes))
+    return found
+
+
+def _training_facts(run: Trainer, seconds: float) -> dict[str, Any]:
+    on_gpu = run.device.type == "cuda"
+    return {
+        "images": run.images,
+        "iterations": run.iteration,
+        "seconds": round(seconds, 1),
+        "seed": run.recipe.seed,
+        "weights": "moving average" if run.averages else "last",
+        "device": torch.cuda.get_device_name(run.device) if on_gpu else f"{run.device.type}, {os.cpu_count()} cores",
+        "precision": run.precision,
+        "ganzoo": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }

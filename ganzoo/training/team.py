@@ -1,0 +1,46 @@
+"""Players that learn together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..compute.distributed import World
+from ..contract.interfaces import Phase
+from ..recipes.build import Game
+from .optim import Steps, lazy_ratio, make_optimizer, settings_at
+
+
+class Team:
+    """The players that learn together, their optimiser and what of it changes over the run."""
+
+    def __init__(self, game: Game, roles: tuple[str, ...], phases: Sequence[Phase]) -> None:
+        players = [game.players[role] for role in roles]
+        self.parameters = [p for player in players for p in player.parameters() if p.requires_grad]
+        self._options = game.recipe.optimizer_of(roles)
+        self._ratio = lazy_ratio(phases)
+        self._total = game.recipe.images
+        self._changes = bool(self._options.courses())
+        self.optimizer = make_optimizer(self.parameters, self._options, self._ratio, game.recipe.trainer.fused)
+        self._steps = Steps(self.optimizer, game.recipe.trainer.fused)
+
+    def step(self, images: int, world: World) -> None:
+        """One optimiser step, with the settings of the time, along the gradient of all processes."""
+        if self._changes:
+            now = settings_at(self._options, images, self._total, self._ratio)
+            for group in self.optimizer.param_groups:
+                group.update((name, value) for name, value in now.items() if name in group)
+        world.average(p.grad for p in self.parameters if p.grad is not None)
+        self._steps.step()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the optimiser, its state in the memory layout of the parameters, which fused kernels rely on."""
+        self.optimizer.load_state_dict(dict(state))
+        self._steps.forget()
+        for parameter, slots in self.optimizer.state.items():
+            for name, value in slots.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    slots[name] = torch.empty_like(parameter).copy_(value)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import torch
+
+import ganzoo
+from ganzoo.contract.turn import TurnContext
+
+LABELLED = ganzoo.DataSpec({"value": ganzoo.Sample((2,))}, classes=3)
+
+
+class _Counting(ganzoo.Discriminator):
+    """Judges by the label, and notes how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def forward(self, sample, label):
+        self.asked += 1
+        return sample.sum(1) + 10 * label
+
+
+class _Watching(ganzoo.Augmentation):
+    """Adds noise, and notes what it observes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+
+    def forward(self, sample):
+        return sample + torch.rand(1)
+
+    def observe(self, logits):
+        self.seen.append(logits)
+
+    def values(self):
+        return {"seen": torch.tensor(len(self.seen))}
+
+
+@pytest.fixture
+def turn_of():
+    """A function that makes a turn of a batch of 4, and the augmentation that watches it."""
+
+    def make(learners=("D",), size=4):
+        watching, logged = _Watching(), []
+        watching.logged = logged
+        batch = ganzoo.Batch({"value": torch.zeros(4, 2)}, torch.tensor([0, 1, 2, 0]))
+        context = TurnContext(
+            LABELLED, {}, [watching], torch.device("cpu"), contextlib.nullcontext, lambda *one: logged.append(one)
+        )
+        return ganzoo.Turn({"D": _Counting()}, learners, context, lambda: batch, size), watching
+
+    return make
+
+
+def test_logits_are_remembered_for_the_same_tensor_only(turn_of):
+    turn, _ = turn_of()
+    first = turn.logits(turn.real)
+    assert turn.logits(turn.real) is first
+    assert turn.players["D"].asked == 1
+    assert not torch.equal(turn.logits(turn.real.clone()), first)
+    other = turn.logits(turn.real, label=torch.zeros(4, dtype=torch.int64))
+    assert turn.players["D"].asked == 3
+    assert other is not first
+
+
+def test_an_augmentation_observes_logits_of_real_samples_that_d_learns_from(turn_of):
+    turn, watching = turn_of()
+    logits = turn.logits(turn.real)
+    turn.logits(torch.ones(4, 2))
+    turn.logits(turn.real.detach().clone())
+    turn.logits(turn.real)
+    assert len(watching.seen) == 1
+    assert torch.equal(watching.seen[0], logits)
+    assert watching.logged == [("seen", 1)]
+
+
+def test_nothing_is_observed_while_d_is_frozen(turn_of):
+    turn, watching = turn_of(learners=("G",))
+    turn.logits(turn.real)
+    assert watching.seen == []
+
+
+def test_labels_are_repeated_in_a_larger_update_and_real_samples_keep_their_own(turn_of):
+    turn, _ = turn_of(size=8)
+    assert turn.label.tolist() == [0, 1, 2, 0, 0, 1, 2, 0]
+    logits = turn.logits(turn.real)
+    assert (logits - logits[0]).tolist() == [0, 10, 20, 0]
+    assert turn.logits(torch.zeros(8, 2)).shape == (8,)
