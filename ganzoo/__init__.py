@@ -8,8 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .contract.hookspecs import Component, hookimpl
-from .contract.specs import ANY_FIELD, DataSpec, Sample
+from .contract import ANY_FIELD, Component, DataSpec, Sample, hookimpl
 from .errors import (
     CheckpointError,
     ConversionError,
@@ -32,15 +31,15 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .api import Run, load, train
     from .api import names as list
-    from .contract.course import Course, Varying
-    from .contract.dial import Dial
-    from .contract.interfaces import (
+    from .contract import (
         AdversarialLoss,
         Augmentation,
         Batch,
         Callback,
+        Course,
         Dataset,
         Density,
+        Dial,
         Discriminator,
         Drawn,
         FeatureExtractor,
@@ -51,28 +50,25 @@ if TYPE_CHECKING:
         Role,
         Stream,
         Table,
+        Turn,
         Unpaired,
+        Varying,
     )
-    from .contract.turn import Turn
-    from .conversion.reader import read_pickle
-    from .hub.hubrepository import HubRepository
-    from .models.model import Model
+    from .conversion import read_pickle
+    from .hub import HubRepository
+    from .models import Model
 
 _LAZY = {
     **dict.fromkeys(["Run", "load", "train"], ".api"),
     **dict.fromkeys(
-        ["AdversarialLoss", "Augmentation", "Batch", "Callback", "Dataset", "Density", "Discriminator", "Drawn",
-         "FeatureExtractor", "Generator", "Loss", "Penalty", "Phase", "Role", "Stream", "Table",
-         "Unpaired"],
+        ["AdversarialLoss", "Augmentation", "Batch", "Callback", "Course", "Dataset", "Density", "Dial",
+         "Discriminator", "Drawn", "FeatureExtractor", "Generator", "Loss", "Penalty", "Phase", "Role", "Stream",
+         "Table", "Turn", "Unpaired", "Varying"],
         ".contract",
     ),
-    "Course": ".course",
-    "Dial": ".dial",
     "HubRepository": ".hub",
     "Model": ".models",
-    "Turn": ".contract",
-    "read_pickle": ".conversion.reader",
-    "Varying": ".course",
+    "read_pickle": ".conversion",
 }  # fmt: skip
 
 

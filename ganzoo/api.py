@@ -12,24 +12,34 @@ from typing import Any, Unpack
 
 import torch
 
-from .compute.device import pick_device, pick_precision, set_deterministic
-from .compute.distributed import World, joined, local_device, restarted
-from .contract.interfaces import Callback
-from .data.feed import describe_feed, make_feed
+from .compute import World, joined, local_device, pick_device, pick_precision, restarted, set_deterministic
+from .contract import Callback
+from .data import describe_feed, make_feed
 from .errors import Diverged, RecipeError, RunError, did_you_mean
 from .files import write_atomically
-from .health.history import read_rows, told_damage
-from .hub.lookup import model_folder
-from .models.config import CONFIG
-from .models.model import Model
-from .models.modelfolder import load_model
-from .planning.fitting import fitting, placing
-from .recipes.build import Game
-from .recipes.check import check, refuse_unsplittable
-from .recipes.plan import Changes, Request, resolve
-from .recipes.recipe import Recipe, known_as
+from .health import read_rows, told_damage
+from .hub import model_folder
+from .models import CONFIG, Model, load_model
+from .planning import placing
+from .planning.fitting import fitting
+from .recipes import Changes, Game, Recipe, Request, known_as, refuse_unsplittable, resolve
+from .recipes.check import check
 from .registry.registry import registry
-from .training import checkpoint
+from .training import (
+    CHECKPOINTS,
+    METRICS,
+    RECIPE,
+    Trainer,
+    checkpoint,
+    default_folder,
+    held_out,
+    locked,
+    refuse_other_recipe,
+    rescued,
+    set_aside,
+    stopping,
+    train_with_rollback,
+)
 from .training.callbacks import (
     CheckpointWriter,
     Evaluator,
@@ -39,13 +49,6 @@ from .training.callbacks import (
     PreviewWriter,
     Progress,
 )
-from .training.callbacks.checkpoints import CHECKPOINTS
-from .training.callbacks.heldout import held_out
-from .training.callbacks.metrics import METRICS
-from .training.callbacks.rollback import train_with_rollback
-from .training.interruption import rescued, stopping
-from .training.runfolder import RECIPE, default_folder, locked, refuse_other_recipe, set_aside
-from .training.trainer import Trainer
 
 log = logging.getLogger("ganzoo")
 
@@ -231,7 +234,7 @@ def load(
 
 def names(kind: str | None = None) -> dict[str, list[str]] | list[str]:
     """Names of the components of a kind, or {kind: names} for all kinds."""
-    from .contract.hookspecs import KINDS
+    from .contract import KINDS
 
     if kind is None:
         return {one: registry().names(one) for one in KINDS}

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
-from ..contract.hookspecs import COMMANDS
+from ..contract import COMMANDS
 from ..errors import GanzooError, PluginError, did_you_mean, first_line, printable
 from .launcher import explain
 
@@ -166,14 +166,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _is_exhaustion(error: Exception) -> bool:
     if "torch" not in sys.modules:
         return isinstance(error, MemoryError)
-    from ..compute.memory import is_exhaustion
+    from ..compute import is_exhaustion
 
     return is_exhaustion(error)
 
 
 def _print_traceback() -> None:
     """The current exception's traceback, as Python prints it, but without tokens."""
-    from ..hub.hubclient import redact
+    from ..hub import redact
 
     click.echo(redact(traceback.format_exc()), err=True)
 
@@ -182,6 +182,6 @@ def _speaks(text: str) -> bool:
     """False in one of several processes of a run where another has said the same."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "RANK" not in os.environ:
         return True
-    from ..compute.distributed import first_to_say
+    from ..compute import first_to_say
 
     return first_to_say(text)

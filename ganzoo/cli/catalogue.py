@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from ..contract.hookspecs import KINDS
+from ..contract import KINDS
 from ..errors import UnknownName, UsageError, did_you_mean
-from ..registry.registry import Registered, registry
-from ..registry.source import describe
+from ..registry import Registered, describe
+from ..registry.registry import registry
 from .tables import table
 
 
@@ -102,7 +102,7 @@ def _page(facts: dict[str, Any]) -> str:
     if "recipe" in facts:
         import tomli_w
 
-        from ..recipes.recipe import Recipe
+        from ..recipes import Recipe
 
         recipe = Recipe.from_dict({"name": facts["name"], **facts["recipe"]}).to_dict()
         written = {key: value for key, value in recipe.items() if key in facts["recipe"]}

@@ -18,7 +18,7 @@ class Count(click.ParamType[int]):
         self._low = low
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from ..recipes.recipe import parse_count
+        from ..recipes import parse_count
 
         name = param.opts[0] if param else self.name
         try:

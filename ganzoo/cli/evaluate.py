@@ -16,8 +16,8 @@ from .counts import COUNT, Count
 from .tables import table
 
 if TYPE_CHECKING:
-    from ..models.config import Metric
-    from ..recipes.recipe import Part
+    from ..models import Metric
+    from ..recipes import Part
 
 
 @click.command(
@@ -57,12 +57,10 @@ def evaluate(models: tuple[str, ...], samples: int, as_json: bool, **options: An
 def _measure(name: str, count: int, options: Mapping[str, Any]) -> list[Metric]:
     """The numbers of one model, written into its folder unless that is the Hub's cache."""
     from ..api import load
-    from ..compute.device import pick_device
-    from ..evaluation.datachoice import build_dataset, data_to_measure
-    from ..evaluation.evaluation import Bench, Question
-    from ..hub.lookup import local_folder
-    from ..models.cards.card import write_card
-    from ..models.config import record_metrics
+    from ..compute import pick_device
+    from ..evaluation import Bench, Question, build_dataset, data_to_measure
+    from ..hub import local_folder
+    from ..models import record_metrics, write_card
     from ..registry.registry import registry
 
     model = load(name, device=options["device"])
@@ -116,8 +114,8 @@ def _facts(metric: Metric) -> dict[str, Any]:
 
 def _several(results: Mapping[str, Sequence[Metric]]) -> None:
     """A table for each way of measuring, the models in order of the first metric where it ranks them."""
-    from ..contract.metrics import BETTER
-    from ..evaluation.comparison import columns, differences, places
+    from ..contract import BETTER
+    from ..evaluation import columns, differences, places
 
     found = columns(results)
     first = next(iter(found))[0]

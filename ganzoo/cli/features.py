@@ -30,10 +30,8 @@ def train(data: str, name: str | None, size: int | None, epochs: int, seed: int,
     It is tested on the data's test split, or on a tenth of the pictures that it does not learn from.
     `ganzoo eval` then uses it for these data.
     """
-    from ..evaluation.datachoice import build_dataset, lesson
-    from ..evaluation.features import data_name, learned_name, learned_path
-    from ..recipes.plan import parse_data
-    from ..recipes.recipe import Part
+    from ..evaluation import build_dataset, data_name, learned_name, learned_path, lesson
+    from ..recipes import Part, parse_data
     from ..registry.registry import registry
 
     options = parse_data(data) | ({"size": size} if size else {})

@@ -7,13 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ..errors import ModelError, printable
-from ..hub.hubclient import connect
-from ..hub.hubsnapshot import look_up, refuse_stray_paths
-from ..hub.lookup import download, hub_reference, local_folder, refuse_large_config
-from ..models.config import CONFIG, read_config
-from ..models.hubname import is_reference
-from ..models.weights import WEIGHTS, read_header, refuse_other_weights
-from ..registry.registry import is_same_distribution, registry
+from ..hub import connect, download, hub_reference, local_folder, look_up, refuse_large_config, refuse_stray_paths
+from ..models import CONFIG, WEIGHTS, is_reference, read_config, read_header, refuse_other_weights
+from ..registry import is_same_distribution
+from ..registry.registry import registry
 
 
 def is_model(text: str) -> bool:

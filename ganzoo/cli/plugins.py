@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from ..contract.hookspecs import COMMANDS as BUILT_IN
-from ..contract.hookspecs import KINDS
+from ..contract import COMMANDS as BUILT_IN
+from ..contract import KINDS
 from ..errors import UsageError
-from ..registry.registry import Plugin, registry
+from ..registry import Plugin
+from ..registry.registry import registry
 from .tables import table
 
 
@@ -83,7 +84,8 @@ def new(name: str, kinds: Sequence[str], author: str | None, out: str) -> None:
 
     Kinds: generator, discriminator, loss, penalty, augmentation, dataset, callback, features, command, recipe.
     """
-    from ..registry.scaffold import Order, scaffold
+    from ..registry import Order
+    from ..registry.scaffold import scaffold
 
     if "command" in kinds and name in BUILT_IN:
         raise UsageError(f"command '{name}' is ganzoo's own: choose another name")
@@ -122,7 +124,7 @@ def check(plugin: str, failures: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> int:
     """Examine the environment: versions, conflicts, plugins at fault, components that do not load. Exits with 1."""
-    from ..registry.doctor import examine
+    from ..registry import examine
 
     report = examine(registry())
     found = [*report.faults, *(note for plugin in registry().plugins for note in _taken(plugin))]

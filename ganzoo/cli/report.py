@@ -40,9 +40,7 @@ def doctor(run: Path, as_json: bool) -> int:
 
     Exits with 1 if a failure is not over.
     """
-    from ..health.diagnosis import diagnose
-    from ..health.history import told_damage
-    from ..health.judge import open_findings
+    from ..health import diagnose, open_findings, told_damage
     from ..health.verdict import verdict
 
     history, findings = diagnose(run)

@@ -91,7 +91,7 @@ def _suffix(out: str, interpolate: bool) -> str:
     if suffix in _FILMS and not interpolate:
         raise UsageError(f"--out {out} is a film: add --interpolate, or write a .png")
     if suffix == ".mp4":
-        from ..models.pictures import video_library
+        from ..models import video_library
 
         video_library()
     return suffix

@@ -58,7 +58,7 @@ def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **opti
     The combination is checked before any data are read; the run folder gets the recipe, metrics, pictures of the
     same latents as they evolve, checkpoints and the model.
     """
-    from ..recipes.plan import Request, resolve
+    from ..recipes import Request, resolve
     from ..registry.registry import registry
 
     changes = _request(options)
@@ -66,7 +66,7 @@ def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **opti
         click.echo(resolve(recipe, Request(**changes), registry()).dump(), nl=False)
         return 0
     from ..api import train as train_
-    from ..compute.distributed import leads, started_by_torchrun
+    from ..compute import leads, started_by_torchrun
 
     place = {"device": options["device"], "out": options["out"]}
     run = train_(recipe, restart=restart, callbacks=_server(port) if serve and leads() else (), **place, **changes)
@@ -103,10 +103,10 @@ def check(recipe: str, as_json: bool, **options: Any) -> None:
 
     Reads no data.
     """
-    from ..compute.device import pick_device, pick_precision
-    from ..planning.speed import fast_path
+    from ..compute import pick_device, pick_precision
+    from ..planning import fast_path
+    from ..recipes import Request, describe, resolve
     from ..recipes.check import check as check_
-    from ..recipes.plan import Request, describe, resolve
     from ..registry.registry import registry
 
     resolved = resolve(recipe, Request(**_request(options)), registry())

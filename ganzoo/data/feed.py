@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..contract.interfaces import Batch, Drawn, Stream, Table, Unpaired
-from ..contract.specs import DataSpec, Sample
+from ..contract import Batch, DataSpec, Drawn, Sample, Stream, Table, Unpaired
 from .order import BatchDraw, Order, draw_batch
 from .residence import RESIDENT_SHARE, settle
 from .workers import Workers, fill

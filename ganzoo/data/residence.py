@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..compute import memory
-from ..contract.interfaces import Stream, Table
+from ..contract import Stream, Table
 from ..errors import DataError
 
 RESIDENT_SHARE = 0.5

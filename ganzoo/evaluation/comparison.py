@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..contract.metrics import BETTER
-from ..models.config import Metric
+from ..contract import BETTER
+from ..models import Metric
 
 COMPARED = (
     "features", "features hash", "real samples", "size", "resize", "seeds", "subset size", "splits", "neighbours",

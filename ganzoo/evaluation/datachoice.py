@@ -11,13 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..contract.interfaces import Dataset
-from ..contract.specs import DataSpec, Sample
+from ..contract import Dataset, DataSpec, Sample
 from ..errors import DataError, UsageError, printable
-from ..recipes.build import checked_options
-from ..recipes.plan import parse_data
-from ..recipes.recipe import Part
-from ..registry.registry import Registry
+from ..recipes import Part, checked_options, parse_data
+from ..registry import Registry
 from .features import Lesson, data_name
 from .reference import RealPictures
 

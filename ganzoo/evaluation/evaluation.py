@@ -12,13 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..contract.interfaces import Dataset
-from ..contract.specs import Sample
+from ..contract import Dataset, Sample
 from ..errors import UsageError, did_you_mean
-from ..models.config import Metric
-from ..models.sampling import draw_latents, generate, quietly, refuse_too_many
-from ..recipes.recipe import Part
-from ..registry.registry import Registry
+from ..models import Metric, draw_latents, generate, quietly, refuse_too_many
+from ..recipes import Part
+from ..registry import Registry
 from ..version import __version__
 from . import values
 from .datachoice import only_field, split_of

@@ -16,12 +16,10 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from ..contract.interfaces import FeatureExtractor
-from ..contract.specs import DataSpec, Sample
+from ..contract import DataSpec, FeatureExtractor, Sample
 from ..errors import DataError, GanzooError, PluginError, UsageError
-from ..recipes.build import checked_options
-from ..recipes.recipe import Part
-from ..registry.registry import Registry
+from ..recipes import Part, checked_options
+from ..registry import Registry
 
 _HANDFUL = 1_000
 """Pictures from which features can be learned that are worth measuring with."""

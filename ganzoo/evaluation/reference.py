@@ -16,11 +16,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from ..contract.interfaces import Dataset, Drawn, Stream, Table
-from ..contract.specs import Sample
+from ..contract import Dataset, Drawn, Sample, Stream, Table
 from ..errors import DataError, UsageError
 from ..files import write_atomically
-from ..recipes.recipe import Part
+from ..recipes import Part
 from .distances import Reference, statistics
 from .features import Extractor, cache_folder, data_name, slug, three_channels
 

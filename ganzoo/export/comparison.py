@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..contract.specs import Sample
+from ..contract import Sample
 from ..errors import ModelError, first_line
-from ..models.sampling import quietly
+from ..models import quietly
 from .draws import Draws
 from .libraries import library, runtime
 from .subject import Subject

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..models.sampling import draw_latents, quietly
+from ..models import draw_latents, quietly
 
 _VALUES = 4096
 _NORMAL, _UNIFORM = ("randn", "randn_like", "normal"), ("rand", "rand_like", "uniform")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..models.config import Config
+from ..models import Config
 from ..version import __version__
 from .draws import distribution
 from .subject import Subject

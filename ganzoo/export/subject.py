@@ -10,11 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..contract.specs import Sample
+from ..contract import Sample
 from ..errors import UsageError
-from ..models.config import TranslationConfig
-from ..models.model import Model
-from ..models.sampling import draw_latents, quietly
+from ..models import Model, TranslationConfig, draw_latents, quietly
 
 
 class Subject(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..files import write_atomically
-from ..models.model import Model
+from ..models import Model
 from .comparison import BATCHES, compare, is_random, refuse_invalid
 from .facts import facts
 from .libraries import library, runtime

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from ..contract.interfaces import AdversarialLoss, Loss
+from ..contract import AdversarialLoss, Loss
 from ..errors import GanzooError
-from ..recipes.build import checked_options
-from ..recipes.recipe import Recipe
-from ..registry.registry import Registry, registry
+from ..recipes import Recipe, checked_options
+from ..registry import Registry
+from ..registry.registry import registry
 from .history import History, read_history
 from .judge import Finding, judge, stakes_of
 from .stakes import Stakes

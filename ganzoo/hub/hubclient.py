@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import GanzooError, HubError, UsageError, printable
-from ..models.hubname import Reference
+from ..models import Reference
 from ..version import __version__
 from .hubguard import Allowance, Refused, TooSlow, bounded, install
 

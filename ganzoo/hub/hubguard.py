@@ -17,7 +17,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 from ..errors import printable
-from ..models.hubname import COMMIT
+from ..models import COMMIT
 
 SMALL = 2**20
 """Bytes that any answer may have beside what was asked for: headers of failures, pages of errors, empty results."""

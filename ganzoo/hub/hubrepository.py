@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from ..models.hubname import parse_reference
+from ..models import parse_reference
 from .hubclient import connect
 from .hubsnapshot import look_up
 from .lookup import cached, download

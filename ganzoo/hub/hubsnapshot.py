@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import HubError, printable
 from ..files import content_hash, git_hash
-from ..models.hubname import COMMIT, Reference
+from ..models import COMMIT, Reference
 from .hubclient import ask
 
 if TYPE_CHECKING:

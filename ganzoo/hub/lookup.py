@@ -17,9 +17,16 @@ from typing import TYPE_CHECKING
 
 from ..errors import HubError, ModelError, printable
 from ..files import file_hash, write_atomically
-from ..models.config import CONFIG, MAX_BYTES, read_config
-from ..models.hubname import Reference, is_reference, parse_reference
-from ..models.weights import WEIGHTS, refuse_other_weights
+from ..models import (
+    CONFIG,
+    MAX_BYTES,
+    WEIGHTS,
+    Reference,
+    is_reference,
+    parse_reference,
+    read_config,
+    refuse_other_weights,
+)
 from .hubclient import Unreachable, ask, connect
 from .hubguard import Allowance
 from .hubsnapshot import Snapshot, Stated, leaves_folder, look_up, refuse_stray_paths

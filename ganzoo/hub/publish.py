@@ -13,13 +13,22 @@ import torch
 
 from ..errors import HubError, ModelError, UsageError, printable
 from ..files import write_atomically
-from ..models.cards.card import read_card, render, shared
-from ..models.cards.frontmatter import CARD
-from ..models.config import CONFIG, EVALUATION
-from ..models.hubname import Reference, parse_reference
-from ..models.modelfolder import SAMPLES, load_model, save_tensors
-from ..models.publication import Publication, PushOptions
-from ..models.weights import WEIGHTS
+from ..models import (
+    CARD,
+    CONFIG,
+    EVALUATION,
+    SAMPLES,
+    WEIGHTS,
+    Publication,
+    PushOptions,
+    Reference,
+    load_model,
+    parse_reference,
+    read_card,
+    render,
+    save_tensors,
+    shared,
+)
 from ..training import checkpoint
 from .hubclient import Missing, ask, connect
 from .hubguard import METADATA, PATIENCE, SLOWEST, Allowance

@@ -15,9 +15,7 @@ from typing import Any
 import torch
 
 from ..errors import HubError, ModelError, printable
-from ..models.hubname import Reference
-from ..models.modelfolder import load_model
-from ..models.weights import refuse_other_weights
+from ..models import Reference, load_model, refuse_other_weights
 from .hubclient import ask, connect
 from .hubsnapshot import look_up, refuse_stray_paths
 from .lookup import download, refuse_large_config

@@ -7,12 +7,21 @@ from typing import Any
 import jinja2
 
 from ..errors import ModelError, UsageError
-from ..models.cards.card import shared
-from ..models.cards.frontmatter import CARD, licence_fields, written
-from ..models.config import CONFIG, Config, read_config
-from ..models.hubname import Reference, is_reference, parse_reference
-from ..models.publication import Publication, PushOptions
-from ..models.weights import WEIGHTS
+from ..models import (
+    CARD,
+    CONFIG,
+    WEIGHTS,
+    Config,
+    Publication,
+    PushOptions,
+    Reference,
+    is_reference,
+    licence_fields,
+    parse_reference,
+    read_config,
+    shared,
+    written,
+)
 from ..registry.registry import registry
 from ..version import __version__
 from .hubclient import connect

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ..contract.specs import Sample
+from ..contract import Sample
 from ..errors import ModelError, printable
 from ..files import read_bounded, write_atomically
 from .strictjson import parse

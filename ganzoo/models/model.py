@@ -120,7 +120,7 @@ class Model:
 
         options: the fields of `PushOptions`. Returns the commit that holds it. Raises `HubError`.
         """
-        from ..hub.publish import push  # the one way up from a model: nothing else of it needs the Hub
+        from ..hub import push  # the one way up from a model: nothing else of it needs the Hub
 
         return push(self.folder, repo_id, PushOptions(**options), token)
 

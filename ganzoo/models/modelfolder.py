@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..compute.tensorfile import write_tensors
+from ..compute import write_tensors
 from ..errors import Incompatible, ModelError, PluginError, UnknownName, printable
 from ..files import open_regular
-from ..recipes.build import checked_options
-from ..registry.registry import Registry, registry
+from ..recipes import checked_options
+from ..registry import Registry
+from ..registry.registry import registry
 from .blueprint import blueprint, left_on_meta
 from .config import CONFIG, Config, as_samples, read_config
 from .model import Model

@@ -14,8 +14,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ..contract.interfaces import Density
-from ..contract.specs import Sample
+from ..contract import Density, Sample
 from ..errors import UsageError
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..compute.device import device_of
-from ..compute.memory import is_exhaustion, readable, room
+from ..compute import device_of, is_exhaustion, readable, room
 from ..errors import UsageError, shortened
 
 _CHUNK = 256

@@ -13,14 +13,10 @@ from pathlib import Path
 
 import torch
 
-from ..compute.memory import Room, is_exhaustion, room, settle
+from ..compute import Room, is_exhaustion, room, settle
 from ..errors import GanzooError, Incompatible
-from ..recipes.build import Game
-from ..recipes.check import refuse_unsplittable
-from ..recipes.recipe import TrainerOptions
-from ..training import checkpoint
-from ..training.callbacks.checkpoints import CHECKPOINTS
-from ..training.trainer import Trainer
+from ..recipes import Game, TrainerOptions, refuse_unsplittable
+from ..training import CHECKPOINTS, Trainer, checkpoint
 from .rehearsal import Rehearsal
 
 _MOST = 2**20

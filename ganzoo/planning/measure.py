@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from ..compute.memory import Peak, wait_for
-from ..contract.interfaces import Callback
-from ..data.feed import make_feed
-from ..recipes.build import Game
+from ..compute import Peak, wait_for
+from ..contract import Callback
+from ..data import make_feed
+from ..recipes import Game
+from ..training import Trainer
 from ..training.callbacks import MovingAverage
-from ..training.trainer import Trainer
 from .fitting import Largest, empty, fitting, largest_batch, placing, splittable
 from .rehearsal import ENDLESS, Rehearsal, settled
 from .rounds import Kind, Length, Rounds

@@ -10,13 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..compute.memory import Peak, settle, wait_for
-from ..contract.interfaces import Batch, Phase
-from ..contract.specs import DataSpec, Sample
-from ..data.feed import Feed
-from ..recipes.build import Game
+from ..compute import Peak, settle, wait_for
+from ..contract import Batch, DataSpec, Phase, Sample
+from ..data import Feed
+from ..recipes import Game
+from ..training import Trainer
 from ..training.callbacks import MovingAverage
-from ..training.trainer import Trainer
 
 ENDLESS = 2**62
 """Images of a recipe that is to be measured, so that no run ends before it was."""

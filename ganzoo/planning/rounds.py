@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..contract.interfaces import Phase
-from ..recording.chain import repeats
+from ..contract import Phase
+from ..recording import repeats
 
 Kind = tuple[tuple[str, int], ...]
 """Rounds in which the same phases play as often: their names, and how often each does."""

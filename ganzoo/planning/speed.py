@@ -6,11 +6,11 @@ import math
 
 import torch
 
-from ..compute.linear import onednn
+from ..compute import onednn
 from ..compute.threads import threads
-from ..data.residence import free_memory
-from ..recipes.build import Game
-from ..recording.recordable import recording_kind
+from ..data import free_memory
+from ..recipes import Game
+from ..recording import recording_kind
 
 
 def fast_path(game: Game, device: torch.device, precision: str) -> list[tuple[str, str]]:

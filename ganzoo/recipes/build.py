@@ -14,24 +14,26 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from ..contract.course import says_course, told
-from ..contract.dial import Dial, dials
-from ..contract.interfaces import (
+from ..contract import (
     AdversarialLoss,
     Augmentation,
     Callback,
     Dataset,
+    DataSpec,
+    Dial,
     Discriminator,
     Generator,
     Loss,
     Penalty,
     Phase,
     Role,
+    Turn,
+    dials,
+    says_course,
+    told,
 )
-from ..contract.specs import DataSpec
-from ..contract.turn import Turn
 from ..errors import GanzooError, Incompatible, did_you_mean, first_line
-from ..registry.registry import Registry
+from ..registry import Registry
 from .recipe import Part, Recipe, known_as, with_unit
 
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

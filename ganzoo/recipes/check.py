@@ -9,14 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..compute.device import device_of
-from ..compute.distributed import splits
-from ..contract.interfaces import Batch, Phase
-from ..contract.metrics import EVALUATED, watched
-from ..contract.specs import Sample
-from ..contract.turn import Turn, TurnContext
+from ..compute import device_of, splits
+from ..contract import EVALUATED, Batch, Phase, Sample, Turn, TurnContext, watched
 from ..errors import Incompatible, RecipeError
-from ..registry.registry import Registry
+from ..registry import Registry
 from .build import Game, build
 from .recipe import Recipe
 

@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 
 from ..errors import RecipeError
-from ..registry.registry import Registry
+from ..registry import Registry
 from .plan import Request, resolve
 from .recipe import Recipe, find_recipe
 

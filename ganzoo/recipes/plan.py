@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from ..contract.course import Course
+from ..contract import Course
 from ..errors import RecipeError
-from ..registry.registry import Registry
+from ..registry import Registry
 from .build import Game
 from .recipe import Recipe, find_recipe, merge, parse_count, parse_setting
 

@@ -16,9 +16,9 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WrapValida
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
-from ..contract.course import Course, Moment, Stage, course_of, says_course
+from ..contract import Course, Moment, Stage, course_of, says_course
 from ..errors import RecipeError, did_you_mean, printable
-from ..registry.registry import Registry
+from ..registry import Registry
 from . import stricttoml
 
 _STRICT = ConfigDict(extra="forbid")

@@ -19,10 +19,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..compute.distributed import World
-from ..compute.memory import is_exhaustion, settle
-from ..contract.interfaces import Batch
-from ..contract.turn import Draws
+from ..compute import World, is_exhaustion, settle
+from ..contract import Batch, Draws
 from ..errors import first_line
 from .chain import Chain
 from .fingerprint import Fingerprint, same

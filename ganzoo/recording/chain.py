@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from ..contract.interfaces import Phase
+from ..contract import Phase
 from .recordings import Stage
 
 

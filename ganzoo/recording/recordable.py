@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from ..recipes.build import Game
+from ..recipes import Game
 
 Kind = Literal["operations", "graph", "compiled"]
 """operations: torch's functions one after the other, bit for bit the update.  graph: a CUDA graph of its kernels.

@@ -10,8 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ..contract.interfaces import Batch
-from ..contract.turn import Draws, Turn
+from ..contract import Batch, Draws, Turn
 from .tracing import Trace
 
 

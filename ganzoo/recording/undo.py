@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..compute.device import random_state, set_random_state
-from ..compute.distributed import World
+from ..compute import World, random_state, set_random_state
 from .meter import Meter
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import Distribution
 from types import ModuleType
 from typing import Any
 
-from ..contract.hookspecs import INTERFACE, INTERFACES, KINDS, Component
+from ..contract import INTERFACE, INTERFACES, KINDS, Component
 from ..errors import GanzooError, PluginError, did_you_mean, printable
 
 HEAVY = ("torch", "tensorflow", "jax", "transformers", "huggingface_hub", "matplotlib", "scipy", "numpy", "PIL")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 
-from ..contract.hookspecs import INTERFACE, INTERFACES
+from ..contract import INTERFACE, INTERFACES
 from ..version import __version__
 from .registry import Plugin, Registry
 

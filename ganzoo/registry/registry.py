@@ -15,8 +15,7 @@ from typing import Any
 
 import pluggy
 
-from ..contract import hookspecs
-from ..contract.hookspecs import KINDS, Component
+from ..contract import KINDS, Component, hookspecs
 from ..errors import PluginError, UnknownName, did_you_mean
 from ..version import __version__
 from . import admission

@@ -13,7 +13,7 @@ from typing import Any
 
 import jinja2
 
-from ..contract.hookspecs import INTERFACE, KINDS
+from ..contract import INTERFACE, KINDS
 from ..errors import UsageError, did_you_mean
 from ..version import __version__
 from .registry import registry

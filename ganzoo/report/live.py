@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from ..health.history import METRICS, RECIPE
+from ..health import METRICS, RECIPE
 
 log = logging.getLogger("ganzoo")
 _REST = 20.0

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..contract.interfaces import Stream, Table
-from ..contract.specs import Sample
-from ..data.feed import normalise
+from ..contract import Sample, Stream, Table
+from ..data import normalise
 from ..errors import GanzooError
-from ..evaluation.datachoice import build_dataset, data_to_measure
-from ..health.history import History
-from ..models import pictures
-from ..models.modelfolder import load_model
-from ..recipes.recipe import Recipe
+from ..evaluation import build_dataset, data_to_measure
+from ..health import History
+from ..models import load_model, pictures
+from ..recipes import Recipe
 from ..registry.registry import registry
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ from markupsafe import Markup, escape
 
 from ..errors import GanzooError
 from ..files import write_atomically
-from ..health.history import History, read_history
-from ..health.judge import Finding, open_findings, written
-from ..health.verdict import evaluated, verdict
+from ..health import Finding, History, evaluated, open_findings, read_history, written
+from ..health.verdict import verdict
 from ..version import __version__
 from .charts import Drawing, draw
 from .frames import Frame, data_url, evenly, film, frame_of
@@ -201,7 +200,7 @@ def _evaluation(one: Mapping[str, Any]) -> dict[str, str]:
 
 def _command(history: History) -> str:
     """The command that trains this recipe again."""
-    from ..recipes.command import command_for
+    from ..recipes import command_for
     from ..registry.registry import registry
 
     try:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..health.history import History
-from ..health.judge import Finding
+from ..health import Finding, History
 from .charts import Chart, Mark
 
 _GROUPS = [

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from ..contract.interfaces import Callback
+from ..contract import Callback
 from ..errors import UsageError
 from .live import LivePage
 

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..contract.interfaces import Drawn, Stream, Table, Unpaired
-from ..contract.specs import DataSpec, Sample
-from ..data.feed import make_feed
+from ..contract import DataSpec, Drawn, Sample, Stream, Table, Unpaired
+from ..data import make_feed
 from ..errors import DataError
 from .outcome import NotChecked, expect, promised
 from .trial import BATCH, CPU, Trial

@@ -8,11 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..compute.device import set_random_state
-from ..contract.specs import ANY_FIELD, Sample
+from ..compute import set_random_state
+from ..contract import ANY_FIELD, Sample
 from ..errors import DataError, Incompatible
-from ..training import checkpoint
-from ..training.trainer import Trainer
+from ..training import Trainer, checkpoint
 from .data import without_network
 from .outcome import Failure, NotChecked, expect, promised
 from .reference import NAME, TRANSLATION

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from ..errors import GanzooError
-from ..recipes.build import checked_options
-from ..registry.admission import HEAVY
+from ..recipes import checked_options
+from ..registry import HEAVY
 from .outcome import Failure, NotChecked, expect, promised
 from .subject import Subject
 from .trial import Trial

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import Incompatible
-from ..models.modelfolder import save_tensors
+from ..models import save_tensors
 from .outcome import Failure, expect, promised
 from .reference import draw
 from .trial import CLASSES, CPU, Plan, Trial, scratch

@@ -14,13 +14,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..contract.hookspecs import COMMANDS
-from ..contract.interfaces import AdversarialLoss
+from ..contract import COMMANDS, AdversarialLoss
 from ..errors import GanzooError, Incompatible
 from ..health.diagnosis import stakes
-from ..recipes.build import checked_options
+from ..recipes import Recipe, checked_options
 from ..recipes.check import check
-from ..recipes.recipe import Recipe
 from ..training import checkpoint
 from .data import without_network
 from .games import augmented_plan, game

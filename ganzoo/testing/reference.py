@@ -12,10 +12,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ..contract.hookspecs import Component, hookimpl
-from ..contract.interfaces import AdversarialLoss, Dataset, Discriminator, Drawn, Generator, Phase, Role
-from ..contract.specs import DataSpec, Sample
-from ..contract.turn import Turn
+from ..contract import (
+    AdversarialLoss,
+    Component,
+    Dataset,
+    DataSpec,
+    Discriminator,
+    Drawn,
+    Generator,
+    Phase,
+    Role,
+    Sample,
+    Turn,
+    hookimpl,
+)
 
 NAME = "reference"
 TRANSLATION = "reference-translation"

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..contract.specs import Sample
+from ..contract import Sample
 from ..errors import PluginError, UnknownName, did_you_mean
-from ..registry.registry import Registry, installed_points
+from ..registry import Registry, installed_points
 from .trial import SAMPLES, Trial
 
 Options = Mapping[str, Mapping[str, Mapping[str, Any]]]

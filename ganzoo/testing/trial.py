@@ -14,16 +14,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..compute.device import random_state, set_random_state
-from ..contract.hookspecs import Component
-from ..contract.specs import Sample
-from ..data.feed import make_feed
+from ..compute import random_state, set_random_state
+from ..contract import Component, Sample
+from ..data import make_feed
 from ..errors import DataError, GanzooError, Incompatible
-from ..recipes.build import checked_options
+from ..recipes import Recipe, checked_options
 from ..recipes.check import check
-from ..recipes.recipe import Recipe
-from ..registry.registry import Registry
-from ..training.trainer import Trainer
+from ..registry import Registry
+from ..training import Trainer
 from .outcome import Failure, NotChecked, promised
 from .reference import NAME, TRANSLATION
 

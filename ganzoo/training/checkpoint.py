@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..compute.tensorfile import write_tensors
+from ..compute import write_tensors
 from ..errors import CheckpointError
 from ..files import file_hash, flush
 from ..version import __version__

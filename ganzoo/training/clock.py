@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from torch import Tensor, nn
 
-from ..contract.dial import Dial, dials
-from ..contract.turn import TurnContext
-from ..recipes.recipe import Recipe
+from ..contract import Dial, TurnContext, dials
+from ..recipes import Recipe
 
 
 class Clock:

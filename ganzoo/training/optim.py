@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from ..contract.course import Course, Varying
-from ..contract.interfaces import Phase
-from ..recipes.recipe import Optimizer
+from ..contract import Course, Phase, Varying
+from ..recipes import Optimizer
 
 
 def lazy_ratio(phases: Iterable[Phase]) -> float:

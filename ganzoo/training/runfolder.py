@@ -12,11 +12,8 @@ from typing import Any
 import filelock
 
 from ..errors import RecipeError, RunError
-from ..models.config import CONFIG, EVALUATION
-from ..recipes import stricttoml
-from ..recipes.build import Game
-from ..recipes.plan import Request, courses
-from ..recipes.recipe import Recipe, differences
+from ..models import CONFIG, EVALUATION
+from ..recipes import Game, Recipe, Request, courses, differences, stricttoml
 from . import checkpoint
 from .callbacks.metrics import METRICS
 

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..contract.interfaces import Role
-from ..contract.specs import DataSpec
+from ..contract import DataSpec, Role
 from ..errors import ModelError
-from ..models.cards.card import write_card
-from ..models.config import (
+from ..models import (
     EVALUATION,
     FORMAT,
+    SAMPLES,
+    WEIGHTS,
     Config,
     LicenceConfig,
     Metric,
@@ -26,10 +26,10 @@ from ..models.config import (
     SampleConfig,
     TranslationConfig,
     read_config,
+    save_tensors,
+    write_card,
     write_config,
 )
-from ..models.modelfolder import SAMPLES, save_tensors
-from ..models.weights import WEIGHTS
 from ..registry.registry import registry
 from ..version import __version__
 from .trainer import Trainer

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..compute.distributed import World
-from ..contract.interfaces import Phase
-from ..recipes.build import Game
+from ..compute import World
+from ..contract import Phase
+from ..recipes import Game
 from .optim import Steps, lazy_ratio, make_optimizer, settings_at
 
 

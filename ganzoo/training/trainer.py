@@ -12,21 +12,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..compute.device import random_state, seed_all, set_precision, set_random_state
-from ..compute.distributed import World, splits
-from ..compute.linear import onednn
-from ..compute.normalisation import synchronised
-from ..compute.threads import computing_with, threads
-from ..contract.interfaces import Batch, Callback, Phase
-from ..contract.turn import Draws, Share, Turn, TurnContext
-from ..data.feed import Feed
+from ..compute import (
+    World,
+    computing_with,
+    onednn,
+    random_state,
+    seed_all,
+    set_precision,
+    set_random_state,
+    splits,
+    synchronised,
+)
+from ..compute.threads import threads
+from ..contract import Batch, Callback, Draws, Phase, Share, Turn, TurnContext
+from ..data import Feed
 from ..errors import Diverged
-from ..recipes.build import Game
-from ..recording.capture import Recorder
-from ..recording.chain import Chain, chained, repeats
-from ..recording.meter import Meter
-from ..recording.recordable import recording_kind
-from ..recording.recordings import Given, Stage
+from ..recipes import Game
+from ..recording import Chain, Given, Meter, Recorder, Stage, chained, recording_kind, repeats
 from .clock import Clock, averaged
 from .team import Team
 

@@ -14,8 +14,9 @@ import tomli_w
 
 from ...errors import GanzooError, ModelError
 from ...files import read_bounded, write_atomically
-from ...recipes.command import command_for
-from ...registry.registry import Plugin, is_same_distribution, registry
+from ...recipes import command_for
+from ...registry import Plugin, is_same_distribution
+from ...registry.registry import registry
 from ..config import Config, Metric, PluginConfig, read_config
 from . import frontmatter, sections
 from .frontmatter import CARD, conditional

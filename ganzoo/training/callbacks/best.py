@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...contract.metrics import EVALUATED, watched
+from ...contract import EVALUATED, watched
 from ...errors import ModelError, did_you_mean
-from ...models.config import EVALUATION, Metric, read_config, record_metrics
+from ...models import EVALUATION, Metric, read_config, record_metrics
 
 log = logging.getLogger("ganzoo")
 

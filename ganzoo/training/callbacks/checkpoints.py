@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...contract.interfaces import Callback
-from ...models.cards.card import write_card
-from ...recipes.recipe import Checkpoints
+from ...contract import Callback
+from ...models import write_card
+from ...recipes import Checkpoints
 from .. import checkpoint
 from ..savemodel import save_model
 from ..trainer import Trainer

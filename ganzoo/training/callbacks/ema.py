@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...contract.course import course_of
-from ...contract.interfaces import Callback
-from ...recipes.recipe import Ema
+from ...contract import Callback, course_of
+from ...recipes import Ema
 from ..trainer import Trainer
 
 

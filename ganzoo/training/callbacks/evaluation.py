@@ -11,15 +11,13 @@ from typing import Any
 
 import torch
 
-from ...contract.interfaces import Callback
+from ...contract import Callback
 from ...errors import UsageError
-from ...evaluation.comparison import is_better
-from ...evaluation.evaluation import Bench, Question
+from ...evaluation import Bench, Question, is_better
 from ...files import write_atomically
-from ...models.cards.card import write_card
-from ...models.config import EVALUATION, Metric, record_metrics
-from ...recipes.build import Game
-from ...registry.registry import Registry
+from ...models import EVALUATION, Metric, record_metrics, write_card
+from ...recipes import Game
+from ...registry import Registry
 from ..trainer import Trainer
 
 log = logging.getLogger("ganzoo")

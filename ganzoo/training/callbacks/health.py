@@ -13,11 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...contract.interfaces import Batch, Callback, Phase
-from ...contract.turn import Judgement, Turn
-from ...health import diagnosis
-from ...health.judge import Finding, Judge
-from ...recipes.recipe import Health as Options
+from ...contract import Batch, Callback, Judgement, Phase, Turn
+from ...health import Finding, Judge, diagnosis
+from ...recipes import Health as Options
 from ..trainer import Trainer
 from . import signals
 from .heldout import HeldOut

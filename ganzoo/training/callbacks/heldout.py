@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 
-from ...contract.interfaces import Batch, Stream, Table
-from ...contract.turn import Turn
-from ...data.feed import normalise
+from ...contract import Batch, Stream, Table, Turn
+from ...data import normalise
 from ...errors import Incompatible
-from ...recipes.build import Game, checked_options
-from ...registry.registry import Registry
+from ...recipes import Game, checked_options
+from ...registry import Registry
 from ..trainer import Trainer
 from . import signals
 

@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...contract.interfaces import Callback
-from ...health.history import FINDINGS, METRICS
-from ...health.judge import Finding
+from ...contract import Callback
+from ...health import FINDINGS, METRICS, Finding
 from ..trainer import Trainer
 
 __all__ = ["METRICS", "MetricsWriter"]

@@ -14,11 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...contract.interfaces import Callback, Role
-from ...contract.specs import Sample
-from ...models import pictures
-from ...models.sampling import draw_latents, generate, quietly
-from ...recipes.recipe import Previews
+from ...contract import Callback, Role, Sample
+from ...models import draw_latents, generate, pictures, quietly
+from ...recipes import Previews
 from ..trainer import Trainer
 
 _POINTS = 10_000  # a histogram or scatter needs more samples than a grid

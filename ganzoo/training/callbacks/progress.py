@@ -10,8 +10,8 @@ from rich.progress import Progress as Bar
 from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
-from ...contract.interfaces import Callback
-from ...health.judge import Finding
+from ...contract import Callback
+from ...health import Finding
 from ..trainer import Trainer
 
 _REFRESH_SECONDS = 0.5

@@ -6,9 +6,9 @@ import logging
 import shutil
 from pathlib import Path
 
-from ...compute.device import random_state, seed_all
+from ...compute import random_state, seed_all
 from ...errors import Diverged
-from ...health.judge import Finding
+from ...health import Finding
 from .. import checkpoint
 from ..trainer import Trainer, full_name
 from .health import ROLLBACK, STOPPED, HealthMonitor

@@ -1,0 +1,12 @@
+from .comparison import columns as columns
+from .comparison import differences as differences
+from .comparison import is_better as is_better
+from .comparison import places as places
+from .datachoice import build_dataset as build_dataset
+from .datachoice import data_to_measure as data_to_measure
+from .datachoice import lesson as lesson
+from .evaluation import Bench as Bench
+from .evaluation import Question as Question
+from .features import data_name as data_name
+from .features import learned_name as learned_name
+from .features import learned_path as learned_path

@@ -1,0 +1,14 @@
+from . import diagnosis as diagnosis
+from .diagnosis import diagnose as diagnose
+from .history import FINDINGS as FINDINGS
+from .history import METRICS as METRICS
+from .history import RECIPE as RECIPE
+from .history import History as History
+from .history import read_history as read_history
+from .history import read_rows as read_rows
+from .history import told_damage as told_damage
+from .judge import Finding as Finding
+from .judge import Judge as Judge
+from .judge import open_findings as open_findings
+from .judge import written as written
+from .verdict import evaluated as evaluated

@@ -1,0 +1,13 @@
+from .hubclient import connect as connect
+from .hubclient import redact as redact
+from .hubrepository import HubRepository as HubRepository
+from .hubsnapshot import look_up as look_up
+from .hubsnapshot import refuse_stray_paths as refuse_stray_paths
+from .lookup import download as download
+from .lookup import hub_reference as hub_reference
+from .lookup import local_folder as local_folder
+from .lookup import model_folder as model_folder
+from .lookup import refuse_large_config as refuse_large_config
+from .publish import push as push
+from .pull import search as search
+from .space import push_space as push_space

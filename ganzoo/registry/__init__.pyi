@@ -1,0 +1,9 @@
+from .admission import HEAVY as HEAVY
+from .doctor import examine as examine
+from .registry import Plugin as Plugin
+from .registry import Registered as Registered
+from .registry import Registry as Registry
+from .registry import installed_points as installed_points
+from .registry import is_same_distribution as is_same_distribution
+from .scaffold import Order as Order
+from .source import describe as describe

@@ -1,0 +1,13 @@
+from . import checkpoint as checkpoint
+from .callbacks.checkpoints import CHECKPOINTS as CHECKPOINTS
+from .callbacks.heldout import held_out as held_out
+from .callbacks.metrics import METRICS as METRICS
+from .callbacks.rollback import train_with_rollback as train_with_rollback
+from .interruption import rescued as rescued
+from .interruption import stopping as stopping
+from .runfolder import RECIPE as RECIPE
+from .runfolder import default_folder as default_folder
+from .runfolder import locked as locked
+from .runfolder import refuse_other_recipe as refuse_other_recipe
+from .runfolder import set_aside as set_aside
+from .trainer import Trainer as Trainer
