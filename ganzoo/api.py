@@ -22,6 +22,7 @@ from .hub import model_folder
 from .models import CONFIG, Model, load_model
 from .planning import placing
 from .planning.fitting import fitting
+from .public import public
 from .recipes import Changes, Game, Recipe, Request, known_as, refuse_unsplittable, resolve
 from .recipes.check import check
 from .registry.registry import registry
@@ -53,6 +54,7 @@ from .training.callbacks import (
 log = logging.getLogger("ganzoo")
 
 
+@public
 class Run:
     """A run folder: `recipe.toml`, `metrics.jsonl`, `samples/`, `checkpoints/`, `model/`."""
 
@@ -78,6 +80,7 @@ class Run:
         return f"Run({str(self.folder)!r}, images={self.images}{stopped})"
 
 
+@public
 def train(
     recipe: str | Recipe,
     *,
@@ -215,6 +218,7 @@ def _seconds(folder: Path) -> float:
         return 0.0
 
 
+@public
 def load(
     model: str | Path,
     revision: str | None = None,
@@ -232,6 +236,7 @@ def load(
     return load_model(model_folder(model, revision, token), place)
 
 
+@public
 def names(kind: str | None = None) -> dict[str, list[str]] | list[str]:
     """Names of the components of a kind, or {kind: names} for all kinds."""
     from .contract import KINDS

@@ -6,27 +6,34 @@ import difflib
 import math
 from collections.abc import Iterable, Sequence
 
+from .public import public
 
+
+@public
 class GanzooError(Exception):
     """Base of all errors that ganzoo raises on purpose; the command line prints it without a traceback."""
 
     exit_code = 1
 
 
+@public
 class UsageError(GanzooError):
     """The request itself is wrong: the command line exits with 2."""
 
     exit_code = 2
 
 
+@public
 class UnknownName(UsageError):
     """A component, recipe or option that nobody provides."""
 
 
+@public
 class RecipeError(UsageError):
     """A recipe that cannot be read, or that does not fit the run folder it was sent to."""
 
 
+@public
 class Incompatible(UsageError):
     """A combination that cannot train; `problems` holds every reason found, each a full sentence."""
 
@@ -35,34 +42,42 @@ class Incompatible(UsageError):
         super().__init__("\n".join(self.problems))
 
 
+@public
 class DataError(GanzooError):
     """Data that are missing, empty or damaged."""
 
 
+@public
 class Diverged(GanzooError):
     """A loss or weight became NaN or infinite."""
 
 
+@public
 class CheckpointError(GanzooError):
     """A checkpoint that is missing, damaged, or made by something else."""
 
 
+@public
 class RunError(GanzooError):
     """A run folder that cannot be used: locked, not writable, or not a run."""
 
 
+@public
 class ModelError(GanzooError):
     """A model folder that cannot be loaded."""
 
 
+@public
 class ConversionError(GanzooError):
     """A file of another program that is damaged, unknown or hostile, or that no network of ganzoo fits."""
 
 
+@public
 class HubError(GanzooError):
     """The Hugging Face Hub refused, failed, cannot be reached, or sent something else than it states."""
 
 
+@public
 class PluginError(GanzooError):
     """A plugin that is broken, or two that claim the same name."""
 
@@ -81,6 +96,7 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
+@public
 def printable(text: str, limit: int = 120) -> str:
     """Text from strangers as it may stand in a message: one line, no control characters, not too long.
 

@@ -10,6 +10,8 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+from .public import public
+
 _GIT_BYTES = 2**30
 """Of a file that git names by its content; the Hub does so up to 10 MB."""
 
@@ -42,6 +44,7 @@ def open_regular(path: Path) -> BufferedReader:
         raise
 
 
+@public
 def read_bounded(path: Path, limit: int) -> bytes:
     """The content of a regular file of at most `limit` bytes. Raises `OSError` for any other."""
     with open_regular(path) as file:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, get_args
 
+from ..public import public
+
 Shape = Literal["constant", "linear", "cosine"]
 
 _KEYS = ("from", "to", "value", "shape", "since", "until")
@@ -65,6 +67,7 @@ class Stage:
         return " ".join(filter(None, [value, shape, str(self.until or "")]))
 
 
+@public
 class Course:
     """A number that changes over a run: stages, each from where the one before ended. Behind the last, its end holds.
 

@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..public import public
 from .course import Varying, course_of
 
 
+@public
 class Dial(nn.Module):
     """A number that the trainer sets at the start of each iteration; a part reads its `value`, a 0-dim float32 tensor.
 

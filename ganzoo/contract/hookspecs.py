@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import pluggy
 
+from ..public import public
+
 hookspec = pluggy.HookspecMarker("ganzoo")
 hookimpl = pluggy.HookimplMarker("ganzoo")
 
@@ -45,6 +47,7 @@ INTERFACES: Mapping[int, str | None] = {1: None}
 """Interface versions that this ganzoo speaks, each with the release that will drop it, or None."""
 
 
+@public
 @dataclass(frozen=True)
 class Component:
     """A plugin's lazy reference to one implementation; nothing is imported until it is used.

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from ..public import public
 from .specs import ANY_FIELD, DataSpec
 
 if TYPE_CHECKING:
     from .turn import Turn
 
 
+@public
 class Generator(nn.Module):
     """Makes samples, from latents (`source` None) or from samples of another domain.
 
@@ -54,6 +56,7 @@ class Generator(nn.Module):
         raise NotImplementedError
 
 
+@public
 class Discriminator(nn.Module):
     """Judges samples. Same constructor as `Generator`; never ends in a sigmoid."""
 
@@ -65,6 +68,7 @@ class Discriminator(nn.Module):
         raise NotImplementedError
 
 
+@public
 @dataclass(frozen=True)
 class Role:
     """A player in a game. kind: "generator" or "discriminator"; target, source: fields of the data.
@@ -77,6 +81,7 @@ class Role:
     source: str | None = None
 
 
+@public
 @dataclass(frozen=True)
 class Phase:
     """One kind of update within an iteration.
@@ -106,6 +111,7 @@ class Phase:
             raise ValueError(f"phase {self.name} takes over one batch of samples, it cannot have {self.scale} of them")
 
 
+@public
 class Loss(nn.Module):
     """Declares who plays and in which phases they learn. Buffers are saved in checkpoints."""
 
@@ -123,6 +129,7 @@ class Loss(nn.Module):
         return ()
 
 
+@public
 class AdversarialLoss(Loss):
     """An ordinary two-player loss: subclasses write two functions of raw logits.
 
@@ -188,6 +195,7 @@ class AdversarialLoss(Loss):
         return self.generator(fake, turn.logits(turn.real) if self.needs_real else fake)
 
 
+@public
 class Penalty(nn.Module):
     """A regulariser that joins any adversarial loss. Buffers are saved in checkpoints.
 
@@ -207,6 +215,7 @@ class Penalty(nn.Module):
         return ()
 
 
+@public
 class Augmentation(nn.Module):
     """Changes every sample that D sees, real or generated, differentiably. Built as `(target, **options)`."""
 
@@ -225,6 +234,7 @@ class Augmentation(nn.Module):
         return {}
 
 
+@public
 class FeatureExtractor(nn.Module):
     """Turns pictures into features, for metrics that compare sets of pictures. Built as `(**options)`.
 
@@ -242,6 +252,7 @@ class FeatureExtractor(nn.Module):
         raise NotImplementedError
 
 
+@public
 @dataclass(frozen=True)
 class Table:
     """Finite samples that fit into memory.
@@ -257,6 +268,7 @@ class Table:
     crop: bool = False
 
 
+@public
 @dataclass(frozen=True)
 class Drawn:
     """An endless distribution. draw(n, generator) returns float32 (n, *shape) a field and (n,) int64 labels or None."""
@@ -264,6 +276,7 @@ class Drawn:
     draw: Callable[[int, torch.Generator], tuple[Mapping[str, Tensor], Tensor | None]]
 
 
+@public
 @dataclass(frozen=True)
 class Stream:
     """Finite samples read one by one, for sets larger than memory.
@@ -278,6 +291,7 @@ class Stream:
     crop: bool = False
 
 
+@public
 @dataclass(frozen=True)
 class Unpaired:
     """Fields drawn independently of each other. parts: by field; each holds that one field, its labels are unread."""
@@ -285,6 +299,7 @@ class Unpaired:
     parts: Mapping[str, Table | Stream]
 
 
+@public
 class Dataset(ABC):
     """Real samples. The constructor takes options and reads names and headers at most; `load` reads the data.
 
@@ -306,6 +321,7 @@ class Dataset(ABC):
     def load(self) -> Table | Drawn | Stream | Unpaired: ...
 
 
+@public
 @runtime_checkable
 class Density(Protocol):
     """A data set whose probability density is known; previews draw it."""
@@ -315,6 +331,7 @@ class Density(Protocol):
         ...
 
 
+@public
 class Callback:
     """Watches a run and may act between iterations; loggers are callbacks. All methods are optional.
 
@@ -369,6 +386,7 @@ class Callback:
         """Take back what `state_dict` gave."""
 
 
+@public
 @dataclass(frozen=True)
 class Batch:
     """Real samples on the training device. fields: float32 (N, *shape) each; label: (N,) int64."""

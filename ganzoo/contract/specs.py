@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..public import public
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -14,6 +16,7 @@ ANY_FIELD = "*"
 """As a role's `target` or `source`: the only field of the data, whatever it is called."""
 
 
+@public
 @dataclass(frozen=True)
 class Sample:
     """One float32 tensor without its batch axis.
@@ -67,6 +70,7 @@ class Sample:
         )
 
 
+@public
 @dataclass(frozen=True)
 class DataSpec:
     """What one draw from a data set holds.

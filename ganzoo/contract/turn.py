@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import Incompatible
+from ..public import public
 from .interfaces import Augmentation, Batch, Role
 from .specs import DataSpec
 
@@ -66,6 +67,7 @@ class Share:
         return blocks[:, self.index].flatten(0, 1)
 
 
+@public
 class Turn:
     """One update of one phase, or a part of it where the batch is split.
 

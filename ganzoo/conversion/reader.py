@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ConversionError, first_line, printable
+from ..public import public
 from . import arrays, containers, tensors
 from .archives import Archive, read_npz, read_torch
 from .legacy import MAGIC, read_legacy
@@ -38,6 +39,7 @@ def read_file(path: Path, classes: Collection[str] = ()) -> Any:
         return _read(file, data, classes)
 
 
+@public
 def read_pickle(data: bytes | memoryview, where: str, classes: Collection[str] = ()) -> Any:
     """Read one pickle from memory as plain values, without running anything in it.
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ..models import parse_reference
+from ..public import public
 from .hubclient import connect
 from .hubsnapshot import look_up
 from .lookup import cached, download
 
 
+@public
 class HubRepository:
     """The files of one commit. Raises `UsageError` for a bad name, `HubError` if it cannot be looked up.
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError, did_you_mean
+from ..public import public
 from . import pictures
 from .config import Config, TranslationConfig
 from .publication import Publication, PushOptions
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+@public
 class Model:
     """A trained generator that can be sampled.
 

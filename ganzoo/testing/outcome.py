@@ -7,7 +7,10 @@ import unittest
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from ..public import public
 
+
+@public
 class Failure(AssertionError):
     """One broken promise. expected, found: in a few words each.  fix: what to change."""
 
@@ -16,10 +19,12 @@ class Failure(AssertionError):
         super().__init__(f"expected {expected}; found {found}; fix: {fix}")
 
 
+@public
 class NotChecked(unittest.SkipTest):
     """A check that cannot be made here, such as of a callback whose service is not installed. Test runners skip it."""
 
 
+@public
 class ConformanceError(AssertionError):
     """All failures of a plugin. `failures` holds (name of the check, what failed) pairs."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..public import public
 from . import data, games, layouts, module, networks, parts
 from .outcome import ConformanceError, Failure, NotChecked, promised
 from .subject import Options, Subject, subjects
@@ -35,6 +36,7 @@ _KINDS: Mapping[str, Mapping[str, Callable[[Trial], None]]] = {
 }
 
 
+@public
 @dataclass(frozen=True)
 class Case:
     """One check. name: of the component and what is checked.  Calling it raises `Failure` or `NotChecked`."""
@@ -52,6 +54,7 @@ class Case:
         return self.name
 
 
+@public
 def cases(plugin: ModuleType | str | Path, *, options: Options | None = None, shapes: Any = ()) -> list[Case]:
     """Every check of a plugin, for `pytest.mark.parametrize("case", cases(…), ids=str)`. Arguments: `check_plugin`.
 
@@ -72,6 +75,7 @@ def _cases(subject: Subject) -> Iterator[Case]:
             yield Case(f"{trial.what}: {title}", partial(check_part, trial), subject)
 
 
+@public
 def check_plugin(plugin: ModuleType | str | Path, *, options: Options | None = None, shapes: Any = ()) -> None:
     """Run the conformance suite on a plugin, installed or not.
 
