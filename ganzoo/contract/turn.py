@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from ..errors import Incompatible
 from ..public import public
-from .interfaces import Augmentation, Batch, Role
+from .augmentation import Augmentation
+from .data import Batch
+from .networks import Role
 from .specs import DataSpec
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 
-
 class Stream:
     """The bytes of a file from a place on, as `pickletools` reads them; no more is ever made than there is."""
 

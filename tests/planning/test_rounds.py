@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ganzoo.contract.interfaces import Phase
+from ganzoo.contract.games import Phase
 from ganzoo.planning.rounds import Length, Rounds
 
 MAIN, BOTH = (("D", 1),), (("D", 1), ("D/r1", 1))

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import ganzoo
-from ganzoo.contract.interfaces import Table
+from ganzoo.contract.data import Table
 from ganzoo.data.feed import make_feed
 from ganzoo.planning.speed import fast_path
 from ganzoo.recipes.check import check

@@ -14,7 +14,7 @@ from torch import nn
 
 import ganzoo
 from ganzoo.compute.distributed import Crew, World
-from ganzoo.contract.interfaces import Batch
+from ganzoo.contract.data import Batch
 from ganzoo.data.feed import make_feed
 from ganzoo.recipes.check import check
 from ganzoo.recipes.plan import Request, resolve

@@ -7,7 +7,7 @@ import torch
 
 import ganzoo
 from ganzoo import api
-from ganzoo.contract.interfaces import Drawn, Stream, Table
+from ganzoo.contract.data import Drawn, Stream, Table
 from ganzoo.contract.specs import DataSpec, Sample
 from ganzoo.data.feed import make_feed
 from ganzoo.recipes.build import Game

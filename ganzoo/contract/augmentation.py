@@ -1,0 +1,31 @@
+"""What happens to samples on their way to D.
+
+Shapes: N batch; a sample's own shape comes from its `Sample`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from ..public import public
+
+
+@public
+class Augmentation(nn.Module):
+    """Changes every sample that D sees, real or generated, differentiably. Built as `(target, **options)`."""
+
+    def forward(self, sample: Tensor) -> Tensor:
+        """sample: (N, *target.shape). Returns the same shape and range."""
+        raise NotImplementedError
+
+    def observe(self, logits: Tensor) -> None:
+        """Called with D's raw logits, detached, each time D learns from a batch of real samples; for controllers.
+
+        Must not synchronise: keep what is learned in buffers, which are saved in checkpoints.
+        """
+
+    def values(self) -> Mapping[str, Tensor]:
+        """Scalars to log after each `observe`, by name."""
+        return {}
