@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .distributed import World
+from .processes import World
 
 
 class SharedBatchNorm(_BatchNorm):

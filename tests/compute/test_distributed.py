@@ -23,7 +23,8 @@ import ganzoo
 from ganzoo import api
 from ganzoo.cli import main
 from ganzoo.compute import distributed
-from ganzoo.compute.distributed import local_device, splits
+from ganzoo.compute.processes import splits
+from ganzoo.compute.torchrun import local_device
 from ganzoo.contract.turn import Share
 from ganzoo.data.feed import make_feed
 from ganzoo.errors import Incompatible

@@ -13,7 +13,7 @@ from fakegraphs import FakeCuda
 from torch import nn
 
 import ganzoo
-from ganzoo.compute.distributed import Crew, World
+from ganzoo.compute.processes import Crew, World
 from ganzoo.contract.data import Batch
 from ganzoo.data.feed import make_feed
 from ganzoo.recipes.check import check
