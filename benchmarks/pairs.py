@@ -31,7 +31,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 import ganzoo
-from ganzoo.recipes.recipe import TrainerOptions, find_recipe
+from ganzoo.recipes.options import TrainerOptions
+from ganzoo.recipes.settings import find_recipe
 from ganzoo.registry.registry import registry
 
 OURS = "ganzoo"

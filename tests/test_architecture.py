@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,113 +17,174 @@ from ganzoo.contract import hookspecs
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "ganzoo"
 
-LAYERS = [
-    {
-        "errors",
-        "specs",
-        "files",
-        "strictjson",
-        "sections",
-        "history",
-        "symptoms",
-        "version",
-        "metricnames",
-        "publication",
-    },
-    {"errors", "specs", "files", "strictjson", "sections", "markdown", "history", "symptoms"},
-    {"errors", "specs", "files", "strictjson", "stricttoml", "sections", "history", "symptoms"},
-    {"verdict"},
-    {"errors", "specs", "files", "strictjson", "sections", "history", "symptoms", "course"},
-    {"hookspecs", "interfaces", "health", "dial"},
-    {"admission", "source", "registry"},
-    {"recipe"},
-    {"distributed"},
-    {"turn", "tensorfile"},
-    {"build", "normalisation", "optim", "device", "linear", "memory", "checkpoint", "sampling", "pictures", "config"},
-    {"data", "order", "residence", "workers"},
-    {"weights", "hubguard", "hubclient", "hubsnapshot", "frontmatter", "blueprint", "features", "values", "comparison"},
-    {"distances"},
-    {"check", "diagnosis"},
-    {"plan"},
-    {"reference"},
-    {"command", "hub"},
-    {"card", "hubrepository"},
-    {"datachoice"},
-    {"pieces", "tracing", "meter", "undo", "recordable", "team", "threads", "fingerprint"},
-    {"pieces", "tracing", "meter", "undo", "recordable", "team", "threads", "clock"},
-    {"recordings"},
-    {"chain", "graphs", "proof"},
-    {"capture"},
-    {"speed"},
-    {"trainer", "evaluation"},
-    {"model", "modelfolder", "publish", "pull", "space", "export", "savemodel"},
+GROUND = {"errors", "files", "public", "version"}
+"""Modules on top that all rooms stand on."""
+
+ROOMS = [
+    {"contract"},
+    {"compute", "registry"},
+    {"recipes"},
+    {"models"},
+    {"data", "recording", "health"},
+    {"evaluation"},
+    {"training"},
+    {"planning"},
     {"conversion"},
-    {"callbacks", "report"},
-    {"rounds", "rehearsal", "fitting", "runfolder"},
-    {"interruption", "measure"},
+    {"hub", "report", "export", "testing"},
     {"api"},
-    {"__init__"},
-    {"doctor", "scaffold"},
-    {"cli", "testing", "pytest_plugin", "__main__"},
+    {"cli"},
 ]
-"""Lowest first; a module may import from its own layer and those below, at run time."""
+"""Lowest first; a room imports those below it, never one beside it or above. `api` is a module, the highest but one."""
+
+WAYS_UP = {"models.model imports hub.publish"}
+"""`Model.push`, late; nothing else may."""
+
+MOST_ON_TOP, MOST_IN_A_ROOM = 9, 12
 
 
-def _level(module: str) -> int:
-    for level, names in enumerate(LAYERS):
-        if module in names:
-            return level
-    raise AssertionError(f"ganzoo/{module} has no place in LAYERS")
+def _name(path: Path) -> str:
+    """ "training.trainer" for ganzoo/training/trainer.py, "training" for the room's door, "" for the package's."""
+    return ".".join(path.relative_to(CORE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
 
 
-def _runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING`."""
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def _nodes(tree: ast.AST, *, late: bool) -> Iterator[ast.AST]:
+    """All nodes; without those inside functions if not `late`."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if not late and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
         yield node
-        yield from _runtime_nodes(node)
+        yield from _nodes(node, late=late)
 
 
-def _imports(path: Path) -> Iterator[str]:
-    """Absolute names of the modules that a file imports at run time."""
+def _imports(path: Path, *, late: bool = True) -> Iterator[str]:
+    """Absolute names of what a file imports, at run time and for type checkers, as "module" or "module.name"."""
     package = ["ganzoo", *path.relative_to(CORE).parts[:-1]] if CORE in path.parents else []
-    for node in _runtime_nodes(ast.parse(path.read_text())):
+    for node in _nodes(ast.parse(path.read_text()), late=late):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            if node.module and not (node.level and module == "ganzoo"):
-                yield module
-            else:
-                yield from (f"{module}.{alias.name}" for alias in node.names)
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def _violations(level_of: dict[str, int], imports: dict[str, list[str]]) -> list[str]:
-    return [
-        f"{module} imports {imported}"
-        for module, names in imports.items()
-        for imported in names
-        if imported in level_of and level_of[imported] > level_of[module]
-    ]
+def _doors() -> dict[str, str]:
+    """What the rooms' doors lead to: {"compute.World": "compute.distributed"}, from their stubs."""
+    found = {}
+    for stub in CORE.glob("*/__init__.pyi"):
+        room = stub.parent.name
+        for node in ast.walk(ast.parse(stub.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                inside = f"{room}.{node.module}" if node.module else ""
+                found |= {f"{room}.{alias.name}": inside or f"{room}.{alias.name}" for alias in node.names}
+    return found
 
 
-def test_lower_layers_never_import_higher_ones():
-    files = {path: path.relative_to(CORE).parts[0].removesuffix(".py") for path in CORE.rglob("*.py")}
-    levels = {name: _level(name) for name in set(files.values())}
-    imports: dict[str, list[str]] = {}
-    for path, module in files.items():
-        if module == "__init__":
-            continue  # the package's face imports lazily, from above
-        found = [name.split(".")[1] for name in _imports(path) if name.startswith("ganzoo.")]
-        imports.setdefault(module, []).extend(found)
-    assert imports["trainer"], "no import was read"
-    assert _violations(levels, imports) == []
+def _module_of(imported: str, modules: Collection[str], doors: Mapping[str, str]) -> str | None:
+    """The module of ganzoo that an import reaches, through a room's door if there is one; None for all others."""
+    name = imported.removeprefix("ganzoo.")
+    if not imported.startswith("ganzoo.") or name in modules:
+        return name if imported.startswith("ganzoo.") else None
+    if name in doors:
+        return doors[name]
+    parent = name.rpartition(".")[0]
+    return parent if parent in modules else None
 
 
-def test_the_layer_check_sees_a_violation():
-    assert _violations({"low": 0, "high": 1}, {"low": ["high"]}) == ["low imports high"]
+def _graph(*, late: bool) -> dict[str, set[str]]:
+    """Every module of ganzoo with those that it imports."""
+    modules = {_name(path): path for path in CORE.rglob("*.py") if "templates" not in path.parts}
+    doors = _doors()
+    return {
+        name: {one for wanted in _imports(path, late=late) if (one := _module_of(wanted, modules, doors))} - {name}
+        for name, path in modules.items()
+    }
+
+
+def _violations(graph: Mapping[str, Collection[str]], rooms: Sequence[Collection[str]]) -> set[str]:
+    """Imports that lead out of a room to one that is not below it."""
+    level = {room: number for number, named in enumerate(rooms) for room in named}
+
+    def allowed(room: str, other: str) -> bool:
+        return room == other or other in GROUND or (room not in GROUND and level[other] < level[room])
+
+    return {
+        f"{module} imports {other}"
+        for module, others in graph.items()
+        for other in others
+        if not allowed(module.split(".")[0], other.split(".")[0])
+    }
+
+
+def _circle(graph: Mapping[str, Collection[str]]) -> list[str]:
+    """The modules of a circle of imports, if there is one."""
+    done: set[str] = set()
+
+    def follow(module: str, way: list[str]) -> list[str]:
+        if module in way:
+            return [*way[way.index(module) :], module]
+        if module in done:
+            return []
+        for other in sorted(graph.get(module, ())):
+            if found := follow(other, [*way, module]):
+                return found
+        done.add(module)
+        return []
+
+    return next((found for module in sorted(graph) if (found := follow(module, []))), [])
+
+
+def _without_faces(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Without the package's own face, which hands on names from above, and the line that starts the program."""
+    return {module: others for module, others in graph.items() if module not in ("", "__main__")}
+
+
+def test_rooms_import_only_rooms_below_them():
+    graph = _without_faces(_graph(late=True))
+    assert {"compute.device", "contract.turn", "recording.capture"} <= graph["training.trainer"], "no import was read"
+    assert {module.split(".")[0] for module in graph} == GROUND.union(*ROOMS)
+    assert _violations(graph, ROOMS) == WAYS_UP
+
+
+def test_no_circle_of_imports_exists_for_python_or_type_checkers():
+    assert _circle(_without_faces(_graph(late=False))) == []
+
+
+def test_violations_and_circles_are_seen(tmp_path, monkeypatch):
+    rooms = [{"low"}, {"high", "beside"}]
+    planted = {"low.a": {"high.b", "errors"}, "high.b": {"low.a", "beside.c"}, "beside.c": set(), "errors": {"low.a"}}
+    assert _violations(planted, rooms) == {
+        "low.a imports high.b", "high.b imports beside.c", "errors imports low.a"
+    }  # fmt: skip
+    assert _circle(planted) == ["errors", "low.a", "errors"]
+    assert _circle({"low.a": set(), "high.b": {"low.a"}}) == []
+    monkeypatch.setattr(sys.modules[__name__], "CORE", tmp_path / "ganzoo")
+    (tmp_path / "ganzoo" / "models").mkdir(parents=True)
+    planted_file = tmp_path / "ganzoo" / "models" / "card.py"
+    planted_file.write_text(
+        "if TYPE_CHECKING:\n    from ..training.trainer import Trainer\ndef f():\n    from ..hub import publish\n"
+    )
+    assert list(_imports(planted_file)) == ["ganzoo.training.trainer.Trainer", "ganzoo.hub.publish"]
+    assert list(_imports(planted_file, late=False)) == ["ganzoo.training.trainer.Trainer"]
+
+
+def test_the_top_and_the_rooms_stay_small():
+    assert len(list(CORE.glob("*.py"))) <= MOST_ON_TOP
+    folders = {path.parent for path in CORE.rglob("*.py") if "templates" not in path.parts} - {CORE}
+    rooms = {path: [one for one in path.glob("*.py") if one.name != "__init__.py"] for path in folders}
+    crowded = {path.name: len(files) for path, files in rooms.items() if len(files) > MOST_IN_A_ROOM}
+    assert crowded == {}
+
+
+def test_every_room_says_what_it_is_for():
+    for room in {room for named in ROOMS for room in named} - {"api"}:
+        text = ast.get_docstring(ast.parse((CORE / room / "__init__.py").read_text()))
+        assert text, room
+        assert f"{room}/ " in (ROOT / "docs" / "architecture.md").read_text(), room
 
 
 def test_the_core_imports_no_plugin():
@@ -162,7 +224,7 @@ def test_the_trainer_names_no_part_of_the_zoo():
     } - {"folder"}  # every run has a folder, which is no data set
     assert {"dcgan", "hinge", "cifar10", "r1"} <= names
     words = {word for name in names for word in (name, name.replace("-", "_"), name.replace("-", ""))}
-    assert _named((CORE / "trainer.py").read_text(), words) == set()
+    assert _named((CORE / "training" / "trainer.py").read_text(), words) == set()
 
 
 def _words_of(path: Path) -> set[str]:
@@ -185,7 +247,7 @@ def test_the_core_names_no_network_loss_penalty_or_augmentation():
         if "templates" not in path.parts
     }
     # a distance of that name, between samples and data, is no loss
-    assert found - {"values.py names wasserstein"} == set()
+    assert found - {"evaluation/values.py names wasserstein"} == set()
 
 
 def test_the_name_check_sees_a_name():
@@ -204,7 +266,7 @@ def ganzoo_registry():
 
 def test_the_trainer_tests_no_feature_flag():
     """Every branch of the trainer is about its own loop, never about what is being trained."""
-    text = (CORE / "trainer.py").read_text()
+    text = (CORE / "training" / "trainer.py").read_text()
     assert "hasattr" not in text and "isinstance(loss" not in text
     tests = [ast.unparse(node.test) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.If)]
     flags = [test for test in tests if re.search(r"\.kind|\.name\b|conditional|options\.", test)]

@@ -14,24 +14,27 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "plugins.md"
 TITLE = "## Reference\n"
 CONTENTS = {
-    "The hook": ("hookspecs", ["ganzoo_components", "Component"]),
-    "What a sample is": ("specs", ["Sample", "DataSpec"]),
-    "Networks": ("interfaces", ["Generator", "Discriminator"]),
-    "Losses": ("interfaces", ["Loss", "AdversarialLoss", "Role", "Phase"]),
-    "What a loss sees": ("turn", ["Turn"]),
-    "Penalties and augmentations": ("interfaces", ["Penalty", "Augmentation"]),
-    "Courses": ("course", ["Varying", "Course"]),
-    "Dials": ("dial", ["Dial"]),
-    "Data": ("interfaces", ["Dataset", "Table", "Stream", "Drawn", "Unpaired", "Density", "Batch"]),
-    "Callbacks": ("interfaces", ["Callback"]),
-    "Feature extractors": ("interfaces", ["FeatureExtractor"]),
-    "Errors": (
-        "errors",
-        ["GanzooError", "UsageError", "Incompatible", "DataError", "PluginError", "UnknownName", "printable"],
-    ),
-    "Checks": ("testing/suite", ["check_plugin", "cases"]),
-}
-"""Heading -> module, and the names of it that plugins build on."""
+    "The hook": ["ganzoo_components", "Component"],
+    "What a sample is": ["Sample", "DataSpec"],
+    "Networks": ["Generator", "Discriminator"],
+    "Losses": ["Loss", "AdversarialLoss", "Role", "Phase"],
+    "What a loss sees": ["Turn"],
+    "Penalties and augmentations": ["Penalty", "Augmentation"],
+    "Courses": ["Varying", "Course"],
+    "Dials": ["Dial"],
+    "Data": ["Dataset", "Table", "Stream", "Drawn", "Unpaired", "Density", "Batch"],
+    "Callbacks": ["Callback"],
+    "Feature extractors": ["FeatureExtractor"],
+    "Files of others": ["read_bounded", "read_pickle"],
+    "Errors": [
+        "GanzooError", "UsageError", "Incompatible", "DataError", "ConversionError", "PluginError", "UnknownName",
+        "printable",
+    ],
+    "Checks": ["check_plugin", "cases"],
+}  # fmt: skip
+"""Heading -> the names that plugins build on."""
+FILES = ["contract/*.py", "errors.py", "files.py", "conversion/reader.py", "testing/suite.py"]
+"""Where they are defined, below ganzoo/."""
 
 
 def reference() -> str:
@@ -40,15 +43,23 @@ def reference() -> str:
         TITLE,
         "Every signature that a plugin meets, with the first sentence of its docstring; `help()` has the rest.\n",
     ]
-    for heading, (module, names) in CONTENTS.items():
-        tree = ast.parse((ROOT / "ganzoo" / f"{module}.py").read_text())
-        nodes: dict[str, ast.stmt] = {
-            node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)
-        }
-        nodes |= {ast.unparse(node.targets[0]): node for node in tree.body if isinstance(node, ast.Assign)}
+    nodes = _definitions()
+    for heading, names in CONTENTS.items():
         stubs = "\n\n".join("\n".join(_stub(nodes[name])) for name in names)
         parts.append(f"### {heading}\n\n```pyi\n{stubs}\n```\n")
     return "\n".join(parts)
+
+
+def _definitions() -> dict[str, ast.stmt]:
+    """Every class, function and constant of the files, by name."""
+    nodes: dict[str, ast.stmt] = {}
+    for path in (path for pattern in FILES for path in sorted((ROOT / "ganzoo").glob(pattern))):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                nodes[node.name] = node
+            elif isinstance(node, ast.Assign):
+                nodes[ast.unparse(node.targets[0])] = node
+    return nodes
 
 
 def _stub(node: ast.stmt) -> Iterator[str]:
@@ -96,7 +107,7 @@ def test_the_reference_is_that_of_the_code():
 
 
 def test_every_public_name_that_plugins_build_on_is_in_it():
-    listed = {name for _, names in CONTENTS.values() for name in names}
+    listed = {name for names in CONTENTS.values() for name in names}
     for_users = {
         "ANY_FIELD", "CheckpointError", "Diverged", "HubError", "HubRepository",
         "Model", "ModelError", "RecipeError", "Run", "RunError", "hookimpl",

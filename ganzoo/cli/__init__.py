@@ -54,7 +54,7 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
-            module = importlib.import_module(f".{_MODULES.get(cmd_name, cmd_name)}", __name__)
+            module = importlib.import_module(f".commands.{_MODULES.get(cmd_name, cmd_name)}", __name__)
             command: click.Command = module.COMMANDS[cmd_name]
             return command
         from ..registry.registry import registry

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 
 from ..errors import GanzooError, Incompatible
-from .torchrun import _PATIENCE, _agree_on_a_name, _board, first_to_say, started_by_torchrun
+from .torchrun import PATIENCE, agree_on_a_name, first_to_say, notice_board, started_by_torchrun
 
 log = logging.getLogger("ganzoo")
 
@@ -81,19 +81,19 @@ class Crew(World):
         self._device = device
         self._machine = os.environ.get("GROUP_RANK", "0")
         self._members: list[tuple[str, int]] = []
-        board = _board()
-        self._name = _agree_on_a_name(board, self.rank, self.size)
+        board = notice_board()
+        self._name = agree_on_a_name(board, self.rank, self.size)
         with self._saying_who_left():
             if not dist.is_initialized():
                 dist.init_process_group(
                     "nccl" if device.type == "cuda" else "gloo",
-                    timeout=_PATIENCE,
+                    timeout=PATIENCE,
                     store=PrefixStore(self._name, board),
                     rank=self.rank,
                     world_size=self.size,
                 )
             # flags and random states stay on the CPU, so that asking for them never waits for the GPU
-            self._talk: Any = dist.new_group(backend="gloo", timeout=_PATIENCE)
+            self._talk: Any = dist.new_group(backend="gloo", timeout=PATIENCE)
             self._members = self.gather((self._machine, os.getpid()))
         self._shared = _states(device)
 

@@ -16,7 +16,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from ..errors import GanzooError, UsageError
 
-_PATIENCE = datetime.timedelta(hours=2)
+PATIENCE = datetime.timedelta(hours=2)
 """How long the others wait while one draws previews, evaluates, or reads its data."""
 
 
@@ -53,12 +53,12 @@ def local_device(device: torch.device) -> torch.device:
 
 
 @cache
-def _board() -> Any:
+def notice_board() -> Any:
     """Where processes leave notes for each other. torchrun keeps it, so that it outlives them."""
-    return next(rendezvous("env://", timeout=_PATIENCE))[0]
+    return next(rendezvous("env://", timeout=PATIENCE))[0]
 
 
-def _agree_on_a_name(board: Any, rank: int, size: int) -> str:
+def agree_on_a_name(board: Any, rank: int, size: int) -> str:
     """A name that all processes have found for themselves, and that no earlier ones had.
 
     torchrun keeps the board when it starts processes again, and with it the addresses of those that died: under a
@@ -67,7 +67,7 @@ def _agree_on_a_name(board: Any, rank: int, size: int) -> str:
     """
     own = uuid.uuid4().hex
     board.set(f"member/{rank}", own)
-    end = time.monotonic() + _PATIENCE.total_seconds()
+    end = time.monotonic() + PATIENCE.total_seconds()
     while time.monotonic() < end:
         members = [f"member/{other}" for other in range(size)]
         if board.check(members):
@@ -88,7 +88,7 @@ def first_to_say(text: str) -> bool:
         return True
     again = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:
-        number: int = _board().add(f"said/{again}/{hashlib.sha256(text.encode()).hexdigest()}", 1)
+        number: int = notice_board().add(f"said/{again}/{hashlib.sha256(text.encode()).hexdigest()}", 1)
         return number == 1
     except (dist.DistError, RuntimeError):
         return True  # twice is better than never

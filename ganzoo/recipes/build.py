@@ -34,7 +34,9 @@ from ..contract import (
 )
 from ..errors import GanzooError, Incompatible, did_you_mean, first_line
 from ..registry import Registry
-from .recipe import Part, Recipe, known_as, with_unit
+from .options import Part
+from .recipe import Recipe
+from .settings import known_as, with_unit
 
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _PLAYER_CLASSES: Mapping[str, type[nn.Module]] = {"generator": Generator, "discriminator": Discriminator}

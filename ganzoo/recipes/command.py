@@ -12,7 +12,8 @@ import tomli_w
 from ..errors import RecipeError
 from ..registry import Registry
 from .plan import Request, resolve
-from .recipe import Recipe, find_recipe
+from .recipe import Recipe
+from .settings import find_recipe
 
 _PARTS = ("generator", "discriminator", "loss")
 

@@ -12,7 +12,8 @@ from ..contract import Course
 from ..errors import RecipeError
 from ..registry import Registry
 from .build import Game
-from .recipe import Recipe, find_recipe, merge, parse_count, parse_setting
+from .recipe import Recipe
+from .settings import find_recipe, merge, parse_count, parse_setting
 
 
 class Changes(TypedDict, total=False):

@@ -14,7 +14,7 @@ import yaml
 
 import ganzoo
 from ganzoo.cli import main
-from ganzoo.cli.evaluate import evaluate
+from ganzoo.cli.commands.evaluate import evaluate
 from ganzoo.models.config import read_config
 
 TINY = Path(__file__).parents[2] / "plugins" / "metrics" / "tests" / "tiny.safetensors"

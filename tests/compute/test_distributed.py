@@ -22,14 +22,14 @@ import torch.distributed as dist
 import ganzoo
 from ganzoo import api
 from ganzoo.cli import main
-from ganzoo.compute import distributed
-from ganzoo.compute.processes import splits
+from ganzoo.compute import torchrun as launched
+from ganzoo.compute.processes import World, _alive, splits
 from ganzoo.compute.torchrun import local_device
 from ganzoo.contract.turn import Share
 from ganzoo.data.feed import make_feed
 from ganzoo.errors import Incompatible
 from ganzoo.recipes.check import check, refuse_unsplittable
-from ganzoo.recipes.recipe import Checkpoints
+from ganzoo.recipes.options import Checkpoints
 from ganzoo.registry.registry import registry
 from ganzoo.training import checkpoint
 from ganzoo.training.callbacks import CheckpointWriter
@@ -261,7 +261,7 @@ def test_a_signal_to_the_launcher_leaves_a_checkpoint_where_it_came():
      "SIGTERM")],
 )  # fmt: skip
 def test_all_processes_stop_for_one_reason(own, every, reason):
-    class Second(distributed.World):
+    class Second(World):
         rank, size = 1, 2
 
         def highest(self, number):
@@ -369,7 +369,7 @@ def test_fewer_gpus_than_processes_is_one_line(monkeypatch):
 
 
 def test_going_back_with_several_processes_is_refused_in_one_line(small, monkeypatch):
-    class Two(distributed.World):
+    class Two(World):
         size = 2
 
     monkeypatch.setattr(api, "joined", lambda device: Two())
@@ -388,19 +388,19 @@ def test_an_error_of_one_process_is_said_once_and_ends_all(tmp_path):
 
 def test_what_all_processes_would_say_is_said_by_one(monkeypatch):
     """Alone there is nobody else; under torchrun a board counts who said what, and forgets nothing."""
-    assert all(distributed.first_to_say("alone") for _ in range(2))
+    assert all(launched.first_to_say("alone") for _ in range(2))
     board = dist.HashStore()
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr(distributed, "_board", lambda: board)
+    monkeypatch.setattr(launched, "notice_board", lambda: board)
     answers = []
     for _ in range(3):  # stands for three processes
-        distributed.first_to_say.cache_clear()
-        answers += [distributed.first_to_say("text"), distributed.first_to_say("text")]
+        launched.first_to_say.cache_clear()
+        answers += [launched.first_to_say("text"), launched.first_to_say("text")]
     assert answers == [True, True, False, False, False, False]
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    distributed.first_to_say.cache_clear()
-    assert distributed.first_to_say("text"), "after a restart it is said again"
-    distributed.first_to_say.cache_clear()
+    launched.first_to_say.cache_clear()
+    assert launched.first_to_say("text"), "after a restart it is said again"
+    launched.first_to_say.cache_clear()
 
 
 def test_processes_that_start_again_do_not_meet_those_that_died():
@@ -408,7 +408,7 @@ def test_processes_that_start_again_do_not_meet_those_that_died():
     board, names = dist.HashStore(), []
     for _ in range(2):
         with ThreadPoolExecutor() as threads:
-            found = list(threads.map(lambda rank: distributed._agree_on_a_name(board, rank, 3), range(3)))
+            found = list(threads.map(lambda rank: launched.agree_on_a_name(board, rank, 3), range(3)))
         assert len(set(found)) == 1
         names += found[:1]
     assert names[0] != names[1]
@@ -416,12 +416,12 @@ def test_processes_that_start_again_do_not_meet_those_that_died():
 
 def test_only_living_processes_are_alive():
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    assert distributed._alive(process.pid)
+    assert _alive(process.pid)
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert not distributed._alive(process.pid), "dead, but not yet waited for"
+    assert not _alive(process.pid), "dead, but not yet waited for"
     process.communicate()
-    assert not distributed._alive(process.pid)
+    assert not _alive(process.pid)
 
 
 def test_a_batch_that_is_judged_as_a_whole_is_not_split(capsys):

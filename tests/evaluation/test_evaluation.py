@@ -33,7 +33,7 @@ from ganzoo.evaluation.features import (
 from ganzoo.evaluation.reference import RealPictures, reference_for, summary
 from ganzoo.evaluation.values import METRICS, measure_values, mixture, sliced_wasserstein
 from ganzoo.models.config import Metric
-from ganzoo.recipes.recipe import Part
+from ganzoo.recipes.options import Part
 from ganzoo.registry.registry import registry
 
 CPU = torch.device("cpu")

@@ -284,7 +284,7 @@ def test_the_command_leads_to_the_recipe(changes):
     recipe = resolve("dcgan", Request(**changes), registry())
     words = shlex.split(command_for(recipe.to_dict(), registry()))
     assert words[:3] == ["ganzoo", "train", "dcgan"]
-    from ganzoo.cli.train import train
+    from ganzoo.cli.commands.train import train
 
     context = train.make_context("train", words[2:])
     given = {key: value for key, value in context.params.items() if key in Request.__dataclass_fields__}

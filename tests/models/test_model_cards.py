@@ -16,7 +16,7 @@ from PIL import Image
 
 import ganzoo
 from ganzoo.cli import main
-from ganzoo.cli.train import train as train_command
+from ganzoo.cli.commands.train import train as train_command
 from ganzoo.models.cards.card import render, shared_recipe
 from ganzoo.models.config import Metric, read_config, record_metrics
 from ganzoo.recipes.plan import Request, resolve

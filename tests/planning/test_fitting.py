@@ -13,7 +13,7 @@ from ganzoo.planning import fitting, measure
 from ganzoo.planning.fitting import Line, OutOfMemory, divisors, largest_batch, rounded_down
 from ganzoo.planning.rehearsal import Rehearsal
 from ganzoo.recipes.check import check
-from ganzoo.recipes.recipe import TrainerOptions
+from ganzoo.recipes.options import TrainerOptions
 from ganzoo.registry.registry import registry
 from ganzoo.training import checkpoint
 from ganzoo.training.trainer import Trainer

@@ -7,7 +7,8 @@ import pytest
 import ganzoo
 from ganzoo.errors import RecipeError
 from ganzoo.recipes.plan import Request, parse_data, resolve
-from ganzoo.recipes.recipe import Recipe, differences, find_recipe, merge, parse_count, parse_setting
+from ganzoo.recipes.recipe import Recipe, differences
+from ganzoo.recipes.settings import find_recipe, merge, parse_count, parse_setting
 from ganzoo.registry.registry import registry
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ganzoo import Phase
-from ganzoo.recipes.recipe import Optimizer
+from ganzoo.recipes.options import Optimizer
 from ganzoo.training.optim import Steps, lazy_ratio, make_optimizer, settings_at
 
 

@@ -51,7 +51,7 @@ GAMES = {
                  "--set", "checkpoints.every=16"],
 }  # fmt: skip
 
-_MODULES = ("ganzoo.api", "ganzoo.cli.train", "ganzoo.report.page", "matplotlib.pyplot", "torch._dynamo")
+_MODULES = ("ganzoo.api", "ganzoo.cli.commands.train", "ganzoo.report.page", "matplotlib.pyplot", "torch._dynamo")
 """What training imports sooner or later; the last by torch's optimisers."""
 
 

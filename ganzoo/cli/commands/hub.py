@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError, printable
-from .counts import COUNT
+from ...errors import UsageError, printable
+from ..counts import COUNT
 
 
 @click.command(
@@ -34,11 +34,11 @@ def push(model: str, repository: str | None, space: bool, **options: Any) -> Non
 
     Log in once with `hf auth login`, or set HF_TOKEN. HF_ENDPOINT and HF_HOME are respected.
     """
-    from ..hub import push as push_
-    from ..models import PushOptions
+    from ...hub import push as push_
+    from ...models import PushOptions
 
     if space:
-        from ..hub import push_space
+        from ...hub import push_space
 
         published = push_space(model, repository, PushOptions(**options))
     elif repository is None:
@@ -54,9 +54,9 @@ def push(model: str, repository: str | None, space: bool, **options: Any) -> Non
 @contextmanager
 def _folder_of(model: str) -> Iterator[Path]:
     """MODEL's folder; one on the Hub is brought here whole, with its card and pictures, to be copied."""
-    from ..hub import hub_reference, local_folder, model_folder
-    from ..hub.pull import pull
-    from ..models import is_reference
+    from ...hub import hub_reference, local_folder, model_folder
+    from ...hub.pull import pull
+    from ...models import is_reference
 
     if local_folder(model) is not None or not is_reference(model):
         yield model_folder(model)
@@ -73,8 +73,8 @@ def _folder_of(model: str) -> Iterator[Path]:
 @click.option("--out", metavar="DIR", type=click.Path(file_okay=False), help="Folder to make. [default: NAME]")
 def pull(reference: str, out: str | None) -> None:
     """Bring a model from the Hugging Face Hub into a folder, verified and loadable. Prints the folder."""
-    from ..hub.pull import pull as pull_
-    from ..models import parse_reference
+    from ...hub.pull import pull as pull_
+    from ...models import parse_reference
 
     click.echo(str(pull_(parse_reference(reference), Path(out) if out else None)))
 
@@ -85,8 +85,8 @@ def pull(reference: str, out: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def search(text: str | None, limit: int, as_json: bool) -> None:
     """List models on the Hugging Face Hub that were made with ganzoo, those whose name holds TEXT."""
-    from ..hub import search as search_
-    from .tables import table
+    from ...hub import search as search_
+    from ..tables import table
 
     found = search_(text, limit)
     if as_json:
@@ -108,8 +108,8 @@ def card(model: str, **licence: str | None) -> None:
     """Write the card of MODEL, a run or model folder, and print its path. What you edited in it stays as it is."""
     from dataclasses import replace
 
-    from ..hub import local_folder
-    from ..models import CARD, LicenceConfig, read_config, unknown_licence, write_card, write_config
+    from ...hub import local_folder
+    from ...models import CARD, LicenceConfig, read_config, unknown_licence, write_card, write_config
 
     folder = local_folder(model)
     if folder is None:

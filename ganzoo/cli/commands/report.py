@@ -27,7 +27,7 @@ def report(run: Path, compare: tuple[Path, ...], out: Path | None, neighbours: b
     Pictures as they evolved, curves, findings, nearest training pictures, recipe and environment; the file needs
     nothing else. A run that is still going on can be reported too.
     """
-    from ..report import Options, write_report
+    from ...report import Options, write_report
 
     click.echo(str(write_report(run, compare, out or run / "report.html", Options(neighbours, data=data))))
 
@@ -40,8 +40,8 @@ def doctor(run: Path, as_json: bool) -> int:
 
     Exits with 1 if a failure is not over.
     """
-    from ..health import diagnose, open_findings, told_damage
-    from ..health.verdict import verdict
+    from ...health import diagnose, open_findings, told_damage
+    from ...health.verdict import verdict
 
     history, findings = diagnose(run)
     if history.damaged:

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from .counts import COUNT
-from .launcher import explain
+from ..counts import COUNT
+from ..launcher import explain
 
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--data", metavar="D", help="Data set: a name, folder:PATH, npz:PATH."),
@@ -58,15 +58,15 @@ def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **opti
     The combination is checked before any data are read; the run folder gets the recipe, metrics, pictures of the
     same latents as they evolve, checkpoints and the model.
     """
-    from ..recipes import Request, resolve
-    from ..registry.registry import registry
+    from ...recipes import Request, resolve
+    from ...registry.registry import registry
 
     changes = _request(options)
     if dump:
         click.echo(resolve(recipe, Request(**changes), registry()).dump(), nl=False)
         return 0
-    from ..api import train as train_
-    from ..compute import leads, started_by_torchrun
+    from ...api import train as train_
+    from ...compute import leads, started_by_torchrun
 
     place = {"device": options["device"], "out": options["out"]}
     run = train_(recipe, restart=restart, callbacks=_server(port) if serve and leads() else (), **place, **changes)
@@ -90,7 +90,7 @@ def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **opti
 
 def _server(port: int) -> tuple[Any, ...]:
     """The callback that shows the report."""
-    from ..report.server import ReportServer
+    from ...report.server import ReportServer
 
     return (ReportServer(port),)
 
@@ -103,11 +103,11 @@ def check(recipe: str, as_json: bool, **options: Any) -> None:
 
     Reads no data.
     """
-    from ..compute import pick_device, pick_precision
-    from ..planning import fast_path
-    from ..recipes import Request, describe, resolve
-    from ..recipes.check import check as check_
-    from ..registry.registry import registry
+    from ...compute import pick_device, pick_precision
+    from ...planning import fast_path
+    from ...recipes import Request, describe, resolve
+    from ...recipes.check import check as check_
+    from ...registry.registry import registry
 
     resolved = resolve(recipe, Request(**_request(options)), registry())
     device = pick_device(options["device"])

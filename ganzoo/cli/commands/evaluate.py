@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import DataError, UsageError
-from .counts import COUNT, Count
-from .tables import table
+from ...errors import DataError, UsageError
+from ..counts import COUNT, Count
+from ..tables import table
 
 if TYPE_CHECKING:
-    from ..models import Metric
-    from ..recipes import Part
+    from ...models import Metric
+    from ...recipes import Part
 
 
 @click.command(
@@ -56,12 +56,12 @@ def evaluate(models: tuple[str, ...], samples: int, as_json: bool, **options: An
 
 def _measure(name: str, count: int, options: Mapping[str, Any]) -> list[Metric]:
     """The numbers of one model, written into its folder unless that is the Hub's cache."""
-    from ..api import load
-    from ..compute import pick_device
-    from ..evaluation import Bench, Question, build_dataset, data_to_measure
-    from ..hub import local_folder
-    from ..models import record_metrics, write_card
-    from ..registry.registry import registry
+    from ...api import load
+    from ...compute import pick_device
+    from ...evaluation import Bench, Question, build_dataset, data_to_measure
+    from ...hub import local_folder
+    from ...models import record_metrics, write_card
+    from ...registry.registry import registry
 
     model = load(name, device=options["device"])
     config = model.config
@@ -114,8 +114,8 @@ def _facts(metric: Metric) -> dict[str, Any]:
 
 def _several(results: Mapping[str, Sequence[Metric]]) -> None:
     """A table for each way of measuring, the models in order of the first metric where it ranks them."""
-    from ..contract import BETTER
-    from ..evaluation import columns, differences, places
+    from ...contract import BETTER
+    from ...evaluation import columns, differences, places
 
     found = columns(results)
     first = next(iter(found))[0]

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from ..contract import KINDS
-from ..errors import UnknownName, UsageError, did_you_mean
-from ..registry import Registered, describe
-from ..registry.registry import registry
-from .tables import table
+from ...contract import KINDS
+from ...errors import UnknownName, UsageError, did_you_mean
+from ...registry import Registered, describe
+from ...registry.registry import registry
+from ..tables import table
 
 
 @click.command("list", epilog="Examples:\n\n  ganzoo list\n\n  ganzoo list loss --json")
@@ -59,7 +59,7 @@ def show(name: str, as_json: bool) -> None:
     """
     found = [one for one in registry().all() if one.component.name == name]
     if not found:
-        from . import modelpage
+        from .. import modelpage
 
         if modelpage.is_model(name):
             facts = modelpage.facts(name)
@@ -102,7 +102,7 @@ def _page(facts: dict[str, Any]) -> str:
     if "recipe" in facts:
         import tomli_w
 
-        from ..recipes import Recipe
+        from ...recipes import Recipe
 
         recipe = Recipe.from_dict({"name": facts["name"], **facts["recipe"]}).to_dict()
         written = {key: value for key, value in recipe.items() if key in facts["recipe"]}

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError
+from ...errors import UsageError
 from .train import _combination as combination
 from .train import _request as request
 
 if TYPE_CHECKING:
-    from ..planning import Largest, Measured
-    from ..recipes import Recipe
+    from ...planning import Largest, Measured
+    from ...recipes import Recipe
 
 
 @click.command(epilog="Examples:\n\n  ganzoo plan dcgan\n\n  ganzoo plan dcgan --batch 256 --json")
@@ -26,12 +26,12 @@ def plan(recipe: str, as_json: bool, **options: Any) -> None:
     Checks the combination as `check` does, loads the data and trains some twenty rounds whose results are thrown
     away; no run folder is written.
     """
-    from ..compute import pick_device, pick_precision, set_deterministic, started_by_torchrun
-    from ..planning import told_threads
-    from ..planning.measure import measure
-    from ..recipes import Request, describe, resolve
-    from ..recipes.check import check
-    from ..registry.registry import registry
+    from ...compute import pick_device, pick_precision, set_deterministic, started_by_torchrun
+    from ...planning import told_threads
+    from ...planning.measure import measure
+    from ...recipes import Request, describe, resolve
+    from ...recipes.check import check
+    from ...registry.registry import registry
 
     if started_by_torchrun():
         raise UsageError("ganzoo plan measures one process: start it without torchrun, with one process's --batch")
@@ -85,7 +85,7 @@ def _clock(seconds: float) -> str:
 
 
 def _peak(measured: Measured) -> str:
-    from ..compute import readable
+    from ...compute import readable
 
     peak = {name: readable(count) for name, count in measured.peak.items()}
     if "allocated" in peak:
@@ -96,7 +96,7 @@ def _peak(measured: Measured) -> str:
 
 
 def _largest(largest: Largest) -> str:
-    from ..compute import readable
+    from ...compute import readable
 
     line = f"{readable(largest.line.base)} + {readable(largest.line.slope)} a sample; {largest.room} free"
     more = " or more" if largest.capped else ""
@@ -112,7 +112,7 @@ def _micro_batch(recipe: Recipe, largest: Largest) -> str:
 
 def _fitting(recipe: Recipe, largest: Largest) -> int:
     """The largest part of the recipe's batch that fits, the whole batch if it does, or 0."""
-    from ..planning import divisors
+    from ...planning import divisors
 
     return next(iter(divisors(recipe.batch, largest.samples + 1)), 0)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from ..contract import COMMANDS as BUILT_IN
-from ..contract import KINDS
-from ..errors import UsageError
-from ..registry import Plugin
-from ..registry.registry import registry
-from .tables import table
+from ...contract import COMMANDS as BUILT_IN
+from ...contract import KINDS
+from ...errors import UsageError
+from ...registry import Plugin
+from ...registry.registry import registry
+from ..tables import table
 
 
 @click.group(
@@ -84,8 +84,8 @@ def new(name: str, kinds: Sequence[str], author: str | None, out: str) -> None:
 
     Kinds: generator, discriminator, loss, penalty, augmentation, dataset, callback, features, command, recipe.
     """
-    from ..registry import Order
-    from ..registry.scaffold import scaffold
+    from ...registry import Order
+    from ...registry.scaffold import scaffold
 
     if "command" in kinds and name in BUILT_IN:
         raise UsageError(f"command '{name}' is ganzoo's own: choose another name")
@@ -102,7 +102,7 @@ def check(plugin: str, failures: bool) -> int:
 
     A folder is given as ./ganzoo-glow; its pyproject.toml may set options for tests in [tool.ganzoo.testing].
     """
-    from ..testing import Failure, NotChecked, cases
+    from ...testing import Failure, NotChecked, cases
 
     counts = {"ok": 0, "failed": 0, "skipped": 0}
     for case in cases(plugin):
@@ -124,7 +124,7 @@ def check(plugin: str, failures: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> int:
     """Examine the environment: versions, conflicts, plugins at fault, components that do not load. Exits with 1."""
-    from ..registry import examine
+    from ...registry import examine
 
     report = examine(registry())
     found = [*report.faults, *(note for plugin in registry().plugins for note in _taken(plugin))]

@@ -30,9 +30,9 @@ def export(model: str, out: Path, truncation: float | None, to: str | None, as_j
     and, as metadata, what to feed it. It is written once it gives the samples that torch gives, if onnxruntime is
     installed to run it. Needs `pip install 'ganzoo[onnx]'`.
     """
-    from ..api import load
-    from ..export import export as export_
-    from ..export import refuse_path
+    from ...api import load
+    from ...export import export as export_
+    from ...export import refuse_path
 
     refuse_path(out)
     name = Path(model).name if Path(model).is_absolute() else model

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError, first_line
-from .counts import COUNT
+from ...errors import UsageError, first_line
+from ..counts import COUNT
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,7 +50,7 @@ def sample(
 
     MODEL is a run folder, a model folder, or user/name[@revision] on the Hugging Face Hub.
     """
-    from ..api import load
+    from ...api import load
 
     path = Path(out)
     suffix = _suffix(out, interpolate)
@@ -91,7 +91,7 @@ def _suffix(out: str, interpolate: bool) -> str:
     if suffix in _FILMS and not interpolate:
         raise UsageError(f"--out {out} is a film: add --interpolate, or write a .png")
     if suffix == ".mp4":
-        from ..models import video_library
+        from ...models import video_library
 
         video_library()
     return suffix
@@ -112,7 +112,7 @@ def _translate(model: Any, given: Path, to: str | None, out: Path, suffix: str) 
     """Translate pictures into a folder, each under its own name, or into one picture beside their originals."""
     from PIL import Image, UnidentifiedImageError
 
-    from ..models import pictures
+    from ...models import pictures
 
     direction = model.direction(to)
     files = sorted(one for one in given.rglob("*") if one.suffix.lower() in _PICTURES) if given.is_dir() else [given]
@@ -160,7 +160,7 @@ def _save(picture: Image, path: Path) -> None:
 
 
 def _write(samples: Any, model: Any, path: Path, suffix: str) -> None:
-    from ..models import pictures
+    from ...models import pictures
 
     if suffix == ".npy":
         import numpy as np

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .counts import COUNT
+from ..counts import COUNT
 
 
 @click.group()
@@ -30,9 +30,9 @@ def train(data: str, name: str | None, size: int | None, epochs: int, seed: int,
     It is tested on the data's test split, or on a tenth of the pictures that it does not learn from.
     `ganzoo eval` then uses it for these data.
     """
-    from ..evaluation import build_dataset, data_name, learned_name, learned_path, lesson
-    from ..recipes import Part, parse_data
-    from ..registry.registry import registry
+    from ...evaluation import build_dataset, data_name, learned_name, learned_path, lesson
+    from ...recipes import Part, parse_data
+    from ...registry.registry import registry
 
     options = parse_data(data) | ({"size": size} if size else {})
     part = Part(options.pop("name"), options)

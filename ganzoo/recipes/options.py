@@ -1,0 +1,204 @@
+"""The tables of a recipe: parts, optimisers, and what a run does beside training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, WrapValidator
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
+
+from ..contract import Course, Moment, Stage, course_of, says_course
+
+STRICT = ConfigDict(extra="forbid")
+
+
+def _or_course(value: Any, number: Any) -> Any:
+    """A number, or the course of one that is never negative."""
+    if not says_course(value):
+        return number(value)
+    try:
+        course = Course.parse(value)
+        if course.low < 0:
+            raise ValueError(f"it goes down to {course.low:g}, and must not be below 0")
+    except ValueError as error:
+        raise PydanticCustomError("course", "{why}", {"why": str(error)}) from error
+    return course
+
+
+if TYPE_CHECKING:
+    Rate = float | Course
+    Share = float | Course
+    Images = float | Course
+else:
+    Rate = Annotated[float, Field(gt=0), WrapValidator(_or_course)]
+    Share = Annotated[float, WrapValidator(_or_course)]
+    Images = Annotated[int, Field(ge=0), WrapValidator(_or_course)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Part:
+    """A component by name, with the options of its constructor."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Optimizer:
+    """How one tuple of players learns.
+
+    lr: step size.  betas, eps: Adam.  alpha: RMSprop's smoothing.  momentum: SGD and RMSprop.
+    lr, betas and weight_decay may be courses.
+    schedule: of the step size, counted in images: constant; linear, from `decay_start_images` to 0; cosine, to 0.
+    schedule_images: where the schedule ends, by default the recipe's `images`.
+    Raises `ValueError` for a schedule of a step size that has a course.
+    """
+
+    name: Literal["adam", "sgd", "rmsprop"] = "adam"
+    lr: Rate = 2e-4
+    betas: tuple[Share, Share] = (0.5, 0.999)
+    eps: float = 1e-8
+    momentum: float = 0.0
+    alpha: float = 0.99
+    weight_decay: Share = 0.0
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    decay_start_images: int = Field(default=0, ge=0)
+    schedule_images: int | None = Field(default=None, gt=0)
+
+    def __post_init__(self) -> None:
+        if self.schedule != "constant" and isinstance(self.lr, Course):
+            raise PydanticCustomError("course", "`lr` has a course already: leave `schedule` out")
+
+    def step_size(self) -> Course:
+        """The course of the step size, be it given as such or as a schedule."""
+        if isinstance(self.lr, Course) or self.schedule == "constant":
+            return course_of(self.lr)
+        end = Moment(self.schedule_images) if self.schedule_images else Moment(1.0, share=True)
+        waits = [Stage(self.lr, self.lr, Moment(self.decay_start_images), "constant")] * bool(self.decay_start_images)
+        return Course([*waits, Stage(self.lr, 0.0, end, self.schedule)])
+
+    def courses(self) -> dict[str, Course]:
+        """What changes over a run, by option."""
+        given = {"lr": self.step_size(), "weight_decay": self.weight_decay}
+        given |= {f"betas.{number}": beta for number, beta in enumerate(self.betas)}
+        return {name: one for name, one in given.items() if isinstance(one, Course) and not one.steady}
+
+
+@dataclass(frozen=True, config=STRICT)
+class Ema:
+    """half_life_images: of the generator's moving average, or its course; 0 keeps none.
+
+    ramp: the half-life is at most ramp · images seen, so that early pictures are no average with noise; 0 for no ramp.
+    """
+
+    half_life_images: Images = 10_000
+    ramp: float = Field(default=0.05, ge=0)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Previews:
+    """every: images between pictures; 0 begins with `first` and grows by a quarter of the images seen.
+
+    count: samples shown.
+    """
+
+    every: int = Field(default=0, ge=0)
+    first: int = Field(default=1_000, gt=0)
+    count: int = Field(default=64, ge=1)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Checkpoints:
+    """every: images between checkpoints; 0 goes by `minutes` alone.  keep: how many to keep.
+
+    best: a metric, as "fid", or "lower NAME" or "higher NAME" for any value in `metrics.jsonl`: where it is best, a
+    checkpoint is written and kept besides the newest, and its model as `model-best`.
+    """
+
+    every: int = Field(default=0, ge=0)
+    minutes: float = Field(default=2.0, gt=0)
+    keep: int = Field(default=2, ge=1)
+    best: str | None = Field(default=None, pattern=r"^((lower|higher) )?\S+$")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Metrics:
+    """every: images between rows of `metrics.jsonl`."""
+
+    every: int = Field(default=5_000, gt=0)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Evaluation:
+    """every: images between evaluations during training; 0 for none.
+
+    metrics: by default FID for pictures, and all that fit for values.  features: an extractor, as in `ganzoo eval`.
+    samples: to generate each time.
+    """
+
+    every: int = Field(default=0, ge=0)
+    metrics: tuple[str, ...] = ()
+    features: str | None = None
+    samples: int = Field(default=10_000, ge=2)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Health:
+    """on_collapse: what a finding of severity failure does: warn; stop, with a checkpoint; or rollback, to the last
+    healthy checkpoint, once.
+
+    every: iterations between measurements.  held_out: compare D's scores with those of the data's split "test".
+    """
+
+    on_collapse: Literal["warn", "stop", "rollback"] = "warn"
+    every: int = Field(default=64, ge=1)
+    held_out: bool = False
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainerOptions:
+    """precision: bf16 and tf32 need hardware; auto takes the fastest that is safe.
+
+    channels_last: memory layout of convolutional players.  workers: processes that read streamed data.
+    micro_batch: samples a process computes at once, the gradients of several being added up; 0 for its whole share.
+    sync_batch_norm: normalise over the batch of all processes instead of each one's own.
+    deterministic: bit-identical results on CUDA too.
+    fused: optimisers that update all parameters in one kernel.  graphs: record updates and play them, as CUDA graphs
+    or, if they are short, as their bare operations.  compile: record them through torch's compiler instead, equal to
+    rounding; takes up to minutes to start.
+    onednn: large linear layers by oneDNN on processors where it is faster than MKL, equal to rounding.
+    threads: of the CPU that compute updates; 0 for torch's number, or one where networks are very small.
+    resident_share: of the training device's free memory; samples that take more are streamed.
+    """
+
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
+    channels_last: bool = True
+    deterministic: bool = False
+    workers: int = Field(default=2, ge=0)
+    micro_batch: int = Field(default=0, ge=0)
+    sync_batch_norm: bool = False
+    fused: bool = True
+    graphs: bool = True
+    compile: bool = False
+    onednn: bool = True
+    threads: int = Field(default=0, ge=0, le=1024)
+    resident_share: float = Field(default=0.5, ge=0, le=1)
+
+    @property
+    def uses_onednn(self) -> bool:
+        """True if oneDNN may compute linear layers; torch's compiler multiplies in its own way."""
+        return self.onednn and not self.compile
+
+
+SECTIONS: Mapping[str, Any] = {
+    "ema": Ema,
+    "previews": Previews,
+    "checkpoints": Checkpoints,
+    "metrics": Metrics,
+    "eval": Evaluation,
+    "health": Health,
+    "trainer": TrainerOptions,
+}
