@@ -45,7 +45,7 @@ def install(site: Path, count: int) -> None:
             "Metadata-Version: 2.1",
             f"Name: made-{i}",
             "Version: 1.0",
-            "Requires-Dist: ganzoo>=0.1",
+            "Requires-Dist: torch-ganzoo>=0.1",
             "",
             "x" * 2000,
         ]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def write_distribution(
-    site: Path, name: str, source: str, *, requires: Iterable[str] = ("ganzoo>=0.1",), version: str = "1.0"
+    site: Path, name: str, source: str, *, requires: Iterable[str] = ("torch-ganzoo>=0.1",), version: str = "1.0"
 ) -> None:
     """Put what pip leaves of an installed distribution into a folder: one module, metadata, one entry point.
 
@@ -97,5 +97,5 @@ def build_wheel(folder: Path, out: Path) -> Path:
     """Build a source folder's wheel with hatchling, as `python -m build` does."""
     done = run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", out], cwd=folder)
     assert done.returncode == 0, done.stderr
-    (wheel,) = out.glob(f"{folder.name.replace('-', '_')}-*.whl") if folder != ROOT else out.glob("ganzoo-*.whl")
+    (wheel,) = out.glob(f"{folder.name.replace('-', '_')}-*.whl") if folder != ROOT else out.glob("torch_ganzoo-*.whl")
     return wheel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -148,3 +149,16 @@ def test_the_project_speaks_of_itself_only():
     files = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "pyproject.toml"]
     files += [path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".md", ".toml")]
     assert [str(path) for path in files if words.search(path.read_text())] == []
+
+
+def test_no_text_installs_the_other_project_that_is_named_ganzoo():
+    """`ganzoo` on PyPI is somebody else's; ours is torch-ganzoo."""
+    installs = re.compile(r"pip install [^\n`&;]*?(?<![\w./-])ganzoo(?![\w-])|[\"'\s]ganzoo(\[[a-z,-]+\])?\s*[><=~]=")
+    kinds = {".py", ".md", ".toml", ".jinja", ".json", ".yml", ".txt", ".cff"}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    paths = [ROOT / name for name in tracked if Path(name).suffix in kinds and "test_" not in Path(name).name]
+    found = [(path.name, match[0]) for path in paths if (match := installs.search(path.read_text()))]
+    assert len(paths) > 200 and found == []
+    assert installs.search("pip install 'ganzoo[onnx]'") and installs.search('dependencies = ["ganzoo>=0.1"]')

@@ -13,6 +13,7 @@ import click
 
 from ..contract import COMMANDS
 from ..errors import GanzooError, PluginError, did_you_mean, first_line, printable
+from ..version import DISTRIBUTION
 from .launcher import explain
 
 _MODULES = {
@@ -83,7 +84,7 @@ def _checked(name: str, command: object) -> click.Command:
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
     epilog="Examples: `ganzoo train dcgan`, `ganzoo sample runs/dcgan-seed0 -n 16 --out clothes.png`",
 )
-@click.version_option(package_name="ganzoo", message="ganzoo %(version)s")
+@click.version_option(package_name=DISTRIBUTION, message="ganzoo %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:

@@ -54,7 +54,7 @@ def library(module: str) -> Any:
     try:
         return importlib.import_module(f"torch_fidelity.{module}")
     except ImportError as error:
-        raise UsageError("metrics of pictures need torch-fidelity: pip install 'ganzoo[metrics]'") from error
+        raise UsageError("metrics of pictures need torch-fidelity: pip install torch-fidelity scipy") from error
 
 
 def library_version() -> str:

@@ -88,7 +88,7 @@ def wasserstein(fake_N: Tensor, real_N: Tensor) -> float:
     try:
         stats: Any = importlib.import_module("scipy.stats")
     except ImportError as error:
-        raise UsageError("wasserstein-1 needs SciPy: pip install 'ganzoo[metrics]'") from error
+        raise UsageError("wasserstein-1 needs SciPy: pip install torch-fidelity scipy") from error
     return float(stats.wasserstein_distance(fake_N.numpy(), real_N.numpy()))
 
 

@@ -13,7 +13,7 @@ def library(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UsageError("exporting needs onnx and onnxscript: pip install 'ganzoo[onnx]'") from error
+        raise UsageError("exporting needs onnx and onnxscript: pip install onnx onnxscript") from error
 
 
 def runtime() -> Any:

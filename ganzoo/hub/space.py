@@ -23,7 +23,7 @@ from ..models import (
     written,
 )
 from ..registry.registry import registry
-from ..version import __version__
+from ..version import DISTRIBUTION, __version__
 from .hubclient import connect
 from .hubsnapshot import look_up
 from .lookup import fetch, hub_reference, local_folder
@@ -99,6 +99,6 @@ def pages(config: Config, published: Reference | None) -> dict[str, Content]:
         "revision": published.revision if published else None,
         "introduction": f"Samples of {name}, a generative adversarial network: generator {config.generator}.",
         "version": __version__,
-        "distributions": [one for one in [plugin.distribution] if one != "ganzoo"],
+        "distributions": [one for one in [plugin.distribution] if one != DISTRIBUTION],
     }
     return {file: environment.get_template(template).render(facts).encode() for file, template in _FILES.items()}

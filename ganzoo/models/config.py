@@ -10,12 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ..contract import Sample
 from ..errors import ModelError, printable
 from ..files import read_bounded, write_atomically
+from ..version import DISTRIBUTION
 from .strictjson import parse
 
 FORMAT = 1
@@ -62,12 +63,17 @@ class TranslationConfig:
     makes: SampleConfig
 
 
+def _present_name(distribution: str) -> str:
+    """Models of before the first release name ganzoo's own distribution as the import is named."""
+    return DISTRIBUTION if distribution == "ganzoo" else distribution
+
+
 @dataclass(frozen=True, config=_STRICT)
 class PluginConfig:
     """Where the generator comes from, for the line that installs it."""
 
     name: DistributionName
-    distribution: DistributionName
+    distribution: Annotated[DistributionName, AfterValidator(_present_name)]
     version: Line
 
 

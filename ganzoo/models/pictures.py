@@ -175,7 +175,7 @@ def video_library() -> Any:
         importlib.import_module("imageio_ffmpeg")
         return importlib.import_module("imageio.v3")
     except ImportError as error:
-        raise UsageError("an .mp4 needs imageio and ffmpeg: pip install 'ganzoo[video]', or write a .gif") from error
+        raise UsageError("an .mp4 needs imageio and ffmpeg: pip install 'imageio[ffmpeg]', or write a .gif") from error
 
 
 def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0) -> None:

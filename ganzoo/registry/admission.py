@@ -14,13 +14,15 @@ from typing import Any
 
 from ..contract import INTERFACE, INTERFACES, KINDS, Component
 from ..errors import GanzooError, PluginError, did_you_mean, printable
+from ..version import DISTRIBUTION
 
 HEAVY = ("torch", "tensorflow", "jax", "transformers", "huggingface_hub", "matplotlib", "scipy", "numpy", "PIL")
 """Packages that a plugin must not import before one of its components is used, the slowest first."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-_RELEASE = re.compile(r"ganzoo *>= *(\d+(?:\.\d+)*)")
+_OURS = re.compile(r"(?:torch[-_.])?ganzoo(?![\w.-])", re.IGNORECASE)
+_RELEASE = re.compile(r"(?:torch-)?ganzoo *>= *(\d+(?:\.\d+)*)")
 
 
 def refuse_other_ganzoo(distribution: Distribution, version: str) -> None:
@@ -29,9 +31,9 @@ def refuse_other_ganzoo(distribution: Distribution, version: str) -> None:
     Reads metadata only, so that a plugin which cannot even be imported here is told the true reason.
     """
     for text in distribution.requires or ():
-        if not re.match(r"ganzoo(?![\w.-])", text, re.IGNORECASE) or _is_satisfied(text, version):
+        if not _OURS.match(text) or _is_satisfied(text, version):
             continue
-        wanted = text.partition(";")[0].strip()
+        wanted = _OURS.sub(DISTRIBUTION, text.partition(";")[0].strip(), count=1)
         raise PluginError(f"it needs {wanted}, this is ganzoo {version}: pip install --upgrade '{wanted}'")
 
 
@@ -63,7 +65,7 @@ def interface_of(module: ModuleType) -> int:
         raise PluginError(f"GANZOO_INTERFACE is {stated!r}: write a whole number, such as {INTERFACE}")
     if stated > INTERFACE:
         raise PluginError(
-            f"it was written for interface {stated}, this ganzoo speaks {INTERFACE}: pip install --upgrade ganzoo"
+            f"it was written for interface {stated}, this ganzoo speaks {INTERFACE}: pip install --upgrade torch-ganzoo"
         )
     if stated not in INTERFACES:
         raise PluginError(

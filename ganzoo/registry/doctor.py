@@ -13,7 +13,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from pathlib import Path
 
 from ..contract import INTERFACE, INTERFACES
-from ..version import __version__
+from ..version import DISTRIBUTION, __version__
 from .registry import Plugin, Registry
 
 
@@ -34,14 +34,14 @@ def examine(registry: Registry) -> Report:
     report.facts |= _versions(("torch", "torchvision", "safetensors", "huggingface-hub", "pluggy", "pydantic"))
     report.facts["device"] = _device()
     report.facts["GANZOO_PLUGINS"] = os.environ.get("GANZOO_PLUGINS", "not set: all plugins are read")
-    report.faults += _unmet("ganzoo")
+    report.faults += _unmet(DISTRIBUTION)
     report.faults += _installed_twice()
     for plugin in registry.plugins:
         report.facts[f"plugin {plugin.name}"] = _state(plugin)
         where = f"{plugin.name} of {plugin.distribution} {plugin.version}"
         report.faults += [f"left out: {where}: {plugin.problem}"] if plugin.problem else []
         report.faults += [f"note: {where}: {note}" for note in plugin.notes]
-        if plugin.distribution not in ("ganzoo", "?"):
+        if plugin.distribution not in (DISTRIBUTION, "?"):
             report.faults += _unmet(plugin.distribution)
     report.faults += _broken_targets(registry)
     return report

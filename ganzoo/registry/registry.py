@@ -17,7 +17,7 @@ import pluggy
 
 from ..contract import KINDS, Component, hookspecs
 from ..errors import PluginError, UnknownName, did_you_mean
-from ..version import __version__
+from ..version import DISTRIBUTION, __version__
 from . import admission
 
 KNOWN_DISTRIBUTIONS: dict[tuple[str, str], str] = {
@@ -86,7 +86,7 @@ class Registry:
             self._components.setdefault(key, []).append(Registered(component, plugin))
 
     def _admit(self, point: EntryPoint, plugin: Plugin) -> None:
-        if point.dist and plugin.distribution != "ganzoo":
+        if point.dist and plugin.distribution != DISTRIBUTION:
             admission.refuse_other_ganzoo(point.dist, __version__)
         with admission.watched(point.value) as cost:
             module = point.load()

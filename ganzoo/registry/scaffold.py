@@ -15,7 +15,7 @@ import jinja2
 
 from ..contract import INTERFACE, KINDS
 from ..errors import UsageError, did_you_mean
-from ..version import __version__
+from ..version import DISTRIBUTION, __version__
 from .registry import registry
 
 _SUMMARIES = {
@@ -54,7 +54,7 @@ _IMPORTS = {
 _OWN = 3
 """How many of them are of the standard library; they stand in a block of their own."""
 
-_TAKEN = ("command", "torch", "ganzoo")
+_TAKEN = ("command", "torch", "ganzoo", DISTRIBUTION)
 """Names of modules that the plugin's own would hide."""
 
 

@@ -232,7 +232,7 @@ def test_counts_have_units_and_truncation_has_a_range(call, trained, arguments, 
 def test_a_film_that_cannot_be_written_is_told_before_anything_is_drawn(call, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     code, _, err = call("sample", "no-such-model", "--interpolate", "--out", "walk.mp4")
-    assert code == 2 and "pip install 'ganzoo[video]', or write a .gif" in err
+    assert code == 2 and "pip install 'imageio[ffmpeg]', or write a .gif" in err
 
 
 def test_values_are_written_as_a_plot_or_as_numbers(call, trained):

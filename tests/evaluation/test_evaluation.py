@@ -581,7 +581,7 @@ def test_without_torch_fidelity_one_line_says_how_to_get_it(data, corners, monke
     for name in [name for name in sys.modules if name.partition(".")[0] == "torch_fidelity"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
-    with pytest.raises(ganzoo.UsageError, match=r"pip install 'ganzoo\[metrics\]'"):
+    with pytest.raises(ganzoo.UsageError, match=r"pip install torch-fidelity scipy"):
         bench(data(pictures(10)), corners)
 
 

@@ -336,7 +336,7 @@ def test_without_the_extra_the_answer_is_what_to_install(call, trained, monkeypa
     monkeypatch.setitem(sys.modules, module, None)
     code, out, err = call("export", trained["latents"], "one.onnx")
     assert (code, out) == (2, "")
-    assert err == "Error: exporting needs onnx and onnxscript: pip install 'ganzoo[onnx]'\n"
+    assert err == "Error: exporting needs onnx and onnxscript: pip install onnx onnxscript\n"
 
 
 def test_without_onnxruntime_the_file_is_written_with_a_warning(trained, monkeypatch, caplog, tmp_path):

@@ -66,7 +66,7 @@ def test_the_facts_of_the_training_are_told(folder):
     write_card(folder)
     card = (folder / "README.md").read_text()
     facts = ["| images | 64 |", "| seed | 0 |", "seconds", "device", "Weights: mit", "Data: CC-BY-4.0", "samples.png"]
-    for fact in [*facts, r"Credit: Ada \*Lovelace\*", "pip install ganzoo", "## Limits", "widths = [16, 16]"]:
+    for fact in [*facts, r"Credit: Ada \*Lovelace\*", "pip install torch-ganzoo", "## Limits", "widths = [16, 16]"]:
         assert fact in card, fact
     assert _metadata(card)["license"] == "mit"
 
@@ -132,12 +132,13 @@ def test_only_the_package_that_provides_the_generator_is_installed(folder):
     config = read_config(folder)
     claimed = replace(config, plugin=replace(config.plugin, distribution="evil-package"))
     card = render(claimed, "m", samples=False)
-    assert re.findall("pip install .*", card) == ["pip install ganzoo"]
+    assert re.findall("pip install .*", card) == ["pip install torch-ganzoo"]
     assert "| generator from | its author claims: evil-package" in card
     card = render(replace(claimed, generator="unheard-of"), "m", samples=False)
-    assert re.findall("pip install .*", card) == ["pip install ganzoo"]
+    assert re.findall("pip install .*", card) == ["pip install torch-ganzoo"]
     assert "the model's author *claims* that the package `evil-package`" in card
-    for generator, here in (("mlp", "here ganzoo provides it"), ("unheard-of", "no plugin that is installed here")):
+    places = {"mlp": "here torch-ganzoo provides it", "unheard-of": "no plugin that is installed here"}
+    for generator, here in places.items():
         write_config(folder, replace(claimed, generator=generator))
         shown = modelpage.page(modelpage.facts(str(folder)))
         assert f"needs: its author claims evil-package {config.plugin.version} (plugin mlp); {here}" in shown

@@ -24,15 +24,16 @@ class Distribution:
     [
         (),
         ("torch>=99",),
-        ("ganzoo",),
-        ("ganzoo>=0.1",),
-        ("ganzoo>=1.2.0",),
-        ("ganzoo >= 1",),
-        ("ganzoo (>=1.0)",),
-        ("ganzoo<2,>=1",),
-        ("ganzoo[video]>=1.2",),
-        ("ganzoo>=9; extra == 'later'",),
-        ("ganzoo>=9; python_version < '3'",),
+        ("torch-ganzoo",),
+        ("torch-ganzoo>=0.1",),
+        ("torch-ganzoo>=1.2.0",),
+        ("torch-ganzoo >= 1",),
+        ("torch-ganzoo (>=1.0)",),
+        ("torch-ganzoo<2,>=1",),
+        ("torch-ganzoo[video]>=1.2",),
+        ("torch-ganzoo>=9; extra == 'later'",),
+        ("torch-ganzoo>=9; python_version < '3'",),
+        ("ganzoo>=1.2",),
         ("ganzoo-sagan>=9", "ganzoo_x>=9", "ganzoo.y>=9"),
     ],
 )
@@ -41,18 +42,27 @@ def test_a_plugin_that_this_release_satisfies_comes_in(requires):
 
 
 @pytest.mark.parametrize(
-    "wanted", ["ganzoo>=1.3", "ganzoo>=1.2.1", "ganzoo~=2.0", "ganzoo<1", "Ganzoo>=1.10", "ganzoo==1.3"]
+    ("stated", "wanted"),
+    [
+        ("torch-ganzoo>=1.3", ">=1.3"),
+        ("torch-ganzoo>=1.2.1", ">=1.2.1"),
+        ("torch-ganzoo~=2.0", "~=2.0"),
+        ("torch_ganzoo<1", "<1"),
+        ("Torch-Ganzoo>=1.10", ">=1.10"),
+        ("ganzoo==1.3", "==1.3"),
+    ],
 )
-def test_a_plugin_that_wants_another_ganzoo_gets_the_line_that_helps(wanted):
+def test_a_plugin_that_wants_another_ganzoo_gets_the_line_that_helps(stated, wanted):
     with pytest.raises(PluginError) as refusal:
-        admission.refuse_other_ganzoo(Distribution("torch", wanted), "1.2")
+        admission.refuse_other_ganzoo(Distribution("torch", stated), "1.2")
+    wanted = f"torch-ganzoo{wanted}"
     assert str(refusal.value) == f"it needs {wanted}, this is ganzoo 1.2: pip install --upgrade '{wanted}'"
 
 
 def test_one_that_needs_a_newer_ganzoo_is_not_even_imported():
-    point = FakePoint("late", "dist", ImportError("from the future"), requires=["ganzoo>=99"])
+    point = FakePoint("late", "dist", ImportError("from the future"), requires=["torch-ganzoo>=99"])
     (plugin,) = Registry([point]).plugins
-    assert "needs ganzoo>=99" in plugin.problem and "future" not in plugin.problem
+    assert "needs torch-ganzoo>=99" in plugin.problem and "future" not in plugin.problem
 
 
 def stating(**attributes: object) -> ModuleType:
@@ -68,7 +78,7 @@ def test_a_plugin_that_states_no_interface_was_written_for_the_first():
 
 @pytest.mark.parametrize(
     ("stated", "words"),
-    [(2, "for interface 2, this ganzoo speaks 1: pip install --upgrade ganzoo"), (0, "look for a newer release"),
+    [(2, "for interface 2, this ganzoo speaks 1: pip install --upgrade torch-ganzoo"), (0, "look for a newer release"),
      ("1", "write a whole number"), (True, "write a whole number"), (None, "write a whole number")],
 )  # fmt: skip
 def test_an_interface_that_is_not_spoken_is_refused(stated, words):

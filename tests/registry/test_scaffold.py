@@ -28,7 +28,7 @@ def folder(request, tmp_path_factory) -> Path:
 
 def test_the_distribution_is_complete(folder):
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    assert project["name"] == folder.name and project["dependencies"] == ["ganzoo>=0.1"]
+    assert project["name"] == folder.name and project["dependencies"] == ["torch-ganzoo>=0.1"]
     (package,) = project["entry-points"]["ganzoo"].values()
     for name in (
         "README.md",

@@ -28,7 +28,7 @@ def export(model: str, out: Path, truncation: float | None, to: str | None, as_j
 
     MODEL is a run folder, a model folder, or user/name[@revision] on the Hugging Face Hub. The file holds the weights
     and, as metadata, what to feed it. It is written once it gives the samples that torch gives, if onnxruntime is
-    installed to run it. Needs `pip install 'ganzoo[onnx]'`.
+    installed to run it. Needs `pip install onnx onnxscript`.
     """
     from ...api import load
     from ...export import export as export_

@@ -17,6 +17,7 @@ from ...files import read_bounded, write_atomically
 from ...recipes import command_for
 from ...registry import Plugin, is_same_distribution
 from ...registry.registry import registry
+from ...version import DISTRIBUTION
 from ..config import Config, Metric, PluginConfig, read_config
 from . import frontmatter, sections
 from .frontmatter import CARD, conditional
@@ -92,7 +93,7 @@ def _body(config: Config, model: str, samples: bool, license: str) -> str:
         word=shell_word(model),
         samples=samples,
         summary=_summary(config),
-        install=" ".join(dict.fromkeys(["ganzoo", *([plugin.distribution] if plugin else [])])),
+        install=" ".join(dict.fromkeys([DISTRIBUTION, *([plugin.distribution] if plugin else [])])),
         claimed=None if plugin else config.plugin.distribution,
         generator=config.generator,
         pictures=len(config.target.shape) == 3,

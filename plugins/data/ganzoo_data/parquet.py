@@ -128,7 +128,5 @@ def _parquet() -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise ganzoo.DataError(
-            "data of the Hub in parquet files need pyarrow: pip install 'ganzoo[hub-data]'"
-        ) from error
+        raise ganzoo.DataError("data of the Hub in parquet files need pyarrow: pip install pyarrow") from error
     return pyarrow.parquet

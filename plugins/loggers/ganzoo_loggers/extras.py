@@ -10,4 +10,4 @@ import ganzoo
 def need(package: str) -> None:
     """Raise `UsageError` with the line that installs the package if it is not there. Imports nothing."""
     if importlib.util.find_spec(package) is None:
-        raise ganzoo.UsageError(f"callback {package} needs the package {package}: pip install 'ganzoo[{package}]'")
+        raise ganzoo.UsageError(f"callback {package} needs the package {package}: pip install {package}")

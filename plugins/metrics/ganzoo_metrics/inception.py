@@ -66,7 +66,7 @@ def _library() -> ModuleType:
     try:
         from torch_fidelity import feature_extractor_inceptionv3
     except ImportError as error:
-        raise ganzoo.UsageError("inception needs torch-fidelity: pip install 'ganzoo[metrics]'") from error
+        raise ganzoo.UsageError("inception needs torch-fidelity: pip install torch-fidelity scipy") from error
     return feature_extractor_inceptionv3
 
 
