@@ -81,8 +81,7 @@ class Stop(Exception):
     """Stands for a kill."""
 
 
-_STEPS = ["write_text", "flush", "rename", "write_tensors", "rmtree"]
-_STEPS = ["write_bytes", "flush", "rename", "save_file", "rmtree"]
+_STEPS = ["write_bytes", "flush", "rename", "write_tensors", "rmtree"]
 
 
 @pytest.mark.parametrize("step", _STEPS)

@@ -33,10 +33,6 @@ def write_card(folder: Path, model: str | None = None) -> None:
     """
     path = folder / CARD
     earlier = [read_card(path)] if path.exists() else []
-    try:
-        earlier = [read_bounded(path, _MAX_BYTES).decode("utf-8")] if path.exists() else []
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): mend it") from error
     card = render(read_config(folder), model or str(folder), (folder / "samples.png").exists(), earlier)
     write_atomically(path, card.encode())
 
@@ -44,15 +40,11 @@ def write_card(folder: Path, model: str | None = None) -> None:
 def read_card(path: Path) -> str:
     """The text of a card. Raises `ModelError` for one that is no text, or too long to be a card."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-        if len(data) > _MAX_BYTES:
-            raise ModelError(f"{path} has more than {_MAX_BYTES:,} bytes: no card is that long")
-        return data.decode("utf-8")
+        return read_bounded(path, _MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ModelError(f"{path} is no UTF-8: byte {error.start} is none") from error
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise ModelError(f"{path} cannot be read ({error.strerror or error})") from error
 
 
 def render(config: Config, model: str, samples: bool, earlier: Sequence[str] = ()) -> str:

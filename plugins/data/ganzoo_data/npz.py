@@ -95,10 +95,10 @@ class Npz(ganzoo.Dataset):
         return ganzoo.Table({"value": values}, labels)
 
     def _headers(self) -> dict[str, _Array]:
-        if not zipfile.is_zipfile(self.path):
-            refuse_damaged_zip(self.path)
         if not os.path.isfile(self.path):
             raise ganzoo.DataError(f"there is no file {shown(self.path)}: give an .npz file")
+        if not zipfile.is_zipfile(self.path):
+            refuse_damaged_zip(self.path)
         with self._damage(), zipfile.ZipFile(self.path) as file:
             names = [name for name in file.namelist() if name.endswith(".npy")]
             if any(one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for one in file.infolist()):

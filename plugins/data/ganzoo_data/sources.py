@@ -221,6 +221,7 @@ def open_source(path: Path) -> Source:
         raise ganzoo.DataError(f"there is no {shown(path)}: give a folder or .zip of pictures")
     if path.suffix.lower() == ".tar":
         raise ganzoo.DataError(f"{path} is a .tar: write --data shards:{path}")
+    if path.is_file() and not zipfile.is_zipfile(path):
         refuse_damaged_zip(path)
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise ganzoo.DataError(f"{shown(path)} is neither a folder nor a .zip of pictures")
