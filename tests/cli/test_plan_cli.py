@@ -144,8 +144,9 @@ def test_short_rounds_are_timed_more_often(small, monkeypatch):
 
 LIMITED = """
 import resource, sys
-import torch, ganzoo.measure
-from ganzoo import cli, memory
+import torch, ganzoo.planning.measure
+from ganzoo import cli
+from ganzoo.compute import memory
 used = memory._fields("/proc/self/status")["VmSize"]
 resource.setrlimit(resource.RLIMIT_AS, (used + 384 * 2**20,) * 2)
 cli.main(sys.argv[1:])

@@ -167,7 +167,7 @@ def test_stakes_of_other_losses():
     assert stakes(Energy()).sign == -1 and not stakes(Energy()).probabilities
     assert stakes(Angry()) is None
     assert stakes_of(lambda real, fake: float("nan")) is None
-    assert stakes(ganzoo.interfaces.Loss()) is None
+    assert stakes(ganzoo.Loss()) is None
 
 
 def test_asking_for_stakes_changes_nothing():

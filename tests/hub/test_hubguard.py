@@ -17,6 +17,7 @@ import pytest
 import ganzoo
 from ganzoo.errors import HubError, ModelError
 from ganzoo.hub import hubclient, hubguard
+from ganzoo.hub import pull as pull_module
 from ganzoo.hub.hubclient import Unreachable, connect
 from ganzoo.hub.hubguard import Allowance
 from ganzoo.hub.hubsnapshot import look_up
@@ -383,13 +384,13 @@ def test_two_pulls_at_once_leave_one_whole_model(hub, run_of, tmp_path, monkeypa
 
     ganzoo.load(run_of()).push("alice/model")
     both = threading.Barrier(2)
-    load = ganzoo.pull.load_model
+    load = pull_module.load_model
 
     def slowly(*arguments):
         both.wait(20)
         return load(*arguments)
 
-    monkeypatch.setattr(ganzoo.pull, "load_model", slowly)
+    monkeypatch.setattr(pull_module, "load_model", slowly)
     ends: list[object] = []
 
     def one() -> None:

@@ -174,7 +174,7 @@ def test_a_folder_in_use_is_refused(small):
     from ganzoo.training.runfolder import locked
 
     script = (
-        "import pathlib, time; from ganzoo.runfolder import locked\n"
+        "import pathlib, time; from ganzoo.training.runfolder import locked\n"
         "with locked(pathlib.Path('run')): print('in', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as other:
@@ -231,7 +231,7 @@ LONG = """
 import sys, threading, time
 import torch
 import ganzoo
-from ganzoo.recipe import Recipe
+from ganzoo.recipes.recipe import Recipe
 
 class Sleeps(torch.autograd.Function):
     forward = staticmethod(lambda ctx, x: x.clone())
@@ -247,7 +247,7 @@ class Long(ganzoo.Penalty):
         probing = turn.size == 2
         return turn.logits(turn.real).mean() if probing else Sleeps.apply(turn.logits(turn.real)).mean()
 
-from ganzoo.registry import registry
+from ganzoo.registry.registry import registry
 load = registry().load
 registry().load = lambda kind, name: Long if name == "long" else load(kind, name)
 small = {"name": "small", "data": {"name": "ring"}, "generator": {"name": "mlp", "widths": [8]},

@@ -152,9 +152,9 @@ class Child:
 
     def _tell(self) -> None:
         """Have every step of a run write its number, while it lasts."""
-        import ganzoo.training.trainer
         from ganzoo.training import checkpoint
         from ganzoo.training.callbacks import CheckpointWriter, MetricsWriter, PreviewWriter
+        from ganzoo.training.trainer import Trainer
 
         self._during(checkpoint, "save", 2)
         self._during(checkpoint, "prune", 2)
@@ -162,7 +162,7 @@ class Child:
         self._during(MetricsWriter, "write", 4)
         self._during(PreviewWriter, "on_iteration", 4)
         self._during(PreviewWriter, "on_end", 5)
-        self._during(ganzoo.trainer.Trainer, "iterate", 1, stays=True)
+        self._during(Trainer, "iterate", 1, stays=True)
 
     def _during(self, owner: Any, name: str, number: int, stays: bool = False) -> None:
         original: Callable[..., Any] = getattr(owner, name)
