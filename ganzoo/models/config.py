@@ -132,8 +132,6 @@ def read_config(folder: Path) -> Config:
     """Read and check `config.json`. Raises `ModelError` for anything that is not exactly as documented."""
     path = folder / CONFIG
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{path} has {path.stat().st_size} bytes: more than {MAX_BYTES} are not read")
         text = read_bounded(path, MAX_BYTES)
     except OSError as error:
         raise ModelError(f"{folder} is no model folder: {CONFIG} cannot be read ({error.strerror or error})") from error

@@ -1,8 +1,9 @@
-"""Conformance checks for plugin authors: `check_plugin(module)` in a test, `pytest --ganzoo` in a plugin's folder."""
+"""Conformance checks for plugin authors: `check_plugin(module)` in a test, `pytest --ganzoo` in a plugin's folder.
 
-from __future__ import annotations
+In: a plugin's module or folder.
+Out: what it promises and does not keep. Loaded when it is used: every pytest imports this room.
+"""
 
-from .outcome import ConformanceError, Failure, NotChecked
-from .suite import Case, cases, check_plugin
+import lazy_loader
 
-__all__ = ["Case", "ConformanceError", "Failure", "NotChecked", "cases", "check_plugin"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

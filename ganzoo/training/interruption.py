@@ -106,8 +106,9 @@ def stopping(trainer: Trainer) -> Iterator[None]:
         signal.set_wakeup_fd(woken)
         for number, handler in before.items():
             signal.signal(number, handler)
-        told.close()
+        told.shutdown(socket.SHUT_RDWR)  # closing would not do: workers that were forked hold it open too
         listener.join()
+        told.close()
         heard.close()
 
 

@@ -192,19 +192,19 @@ def test_mistakes_are_told_in_one_line(runs, command, arguments, message):
     assert line.startswith("Error: ") and message in line
 
 
-def test_data_that_lie_elsewhere_are_asked_for(runs, command):
+def test_data_of_the_makers_own_are_asked_for(runs, command):
     (runs / "clothes.npz").rename(runs / "moved.npz")
-    code, _, err = command("eval", "clothes0", *PICTURES)
-    assert code == 1 and "if the data of clothes0 lie elsewhere now, name them: --data npz:PATH" in err
-    code, _, err = command("eval", "clothes0", *PICTURES, "--data", "npz:gone.npz")
-    assert code == 1 and "lie elsewhere" not in err
-    assert command("eval", "clothes0", *PICTURES, "--data", "npz:moved.npz", "--metric", "fid")[0] == 0
+    code, _, err = command("eval", "clothes0", *MEASURED)
+    assert code == 2 and "name the data with --data npz:PATH" in err
+    code, _, err = command("eval", "clothes0", *MEASURED, "--data", "npz:gone.npz")
+    assert code == 1 and "there is no file gone.npz" in err
+    assert command("eval", "clothes0", *MEASURED, "--data", "npz:moved.npz", "--metric", "fid")[0] == 0
 
 
 def test_a_learned_extractor_is_found_again(runs, command):
     code, out, err = command("features", "train", "--data", "npz:clothes.npz", "--epochs", "1")
     assert code == 0 and "of the pictures held out were told right" in err
-    assert "warning: 72 pictures are few to learn features from" in err
+    assert "warning: 36 pictures are few to learn features from" in err
     kept = Path(out.strip())
     assert kept.parent == Path("cache/features").resolve() or kept.parent.name == "features"
     code, out, err = command(

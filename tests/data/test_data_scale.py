@@ -309,7 +309,7 @@ def test_a_run_whose_worker_is_killed_ends_with_one_line(tmp_path):
     for number in range(40):
         Image.new("RGB", (8, 8), (number,) * 3).save(tmp_path / "pictures" / f"{number}.png")
     words = "train dcgan --generator mlp --discriminator mlp --data folder:pictures --images 1M --out run"
-    full = "import ganzoo.data.residence as residence; residence.free_memory = lambda device: 0; from ganzoo.cli import main"
+    full = "from ganzoo.data import residence; residence.free_memory = lambda device: 0; from ganzoo.cli import main"
     limit = "--set data.resident_bytes=0 --set metrics.every=128"
     command = [sys.executable, "-c", f"{full}; main()", *words.split(), *limit.split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:

@@ -52,7 +52,7 @@ def test_the_page_samples_and_walks(hub, run_of, kind, monkeypatch):
     with Image.open(app["walk"](0, 2)) as film:
         assert film.n_frames > 4
     assert app["conditional"] == (kind == "conditional")
-    assert f"ganzoo=={ganzoo.__version__}" in files["requirements.txt"].splitlines()
+    assert f"torch-ganzoo=={ganzoo.__version__}" in files["requirements.txt"].splitlines()
     metadata = yaml.safe_load(files["README.md"].split("---\n")[1])
     assert metadata["sdk"] == "gradio" and metadata["models"] == ["alice/model"] and metadata["app_file"] == "app.py"
 
@@ -101,7 +101,7 @@ def test_a_claimed_package_is_never_installed(hub, run_of):
     assert json.loads(files["model/config.json"])["recipe"]["data"]["path"] == "faces"
     repo = hub.repos["model", "alice/model"]
     published = {name: repo.text(repo.resolve("main"), name) for name in ("config.json", "README.md")}
-    assert json.loads(published["config.json"])["plugin"]["distribution"] == "ganzoo"
+    assert json.loads(published["config.json"])["plugin"]["distribution"] == "torch-ganzoo"
     assert "evil-package" not in published["README.md"]
     _claim(run, generator="unheard-of")
     with pytest.raises(ModelError, match=r"has the generator 'unheard-of', .* author claims evil-package"):

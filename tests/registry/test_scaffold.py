@@ -72,7 +72,7 @@ def test_type_checkers_find_nothing(tmp_path):
         ("import", ("loss",), "cannot be"),
         ("command", ("command", "loss"), "cannot be"),
         ("mine", ("los",), "did you mean 'loss'"),
-        ("dcgan", ("generator",), "already one of ganzoo"),
+        ("dcgan", ("generator",), "already one of torch-ganzoo"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(name, kinds, words, tmp_path):

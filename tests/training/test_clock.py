@@ -244,7 +244,9 @@ def test_a_longer_run_is_refused_where_a_course_follows_its_length(small, tmp_pa
         return api.train(small(**changes), device="cpu", out=tmp_path / "run", progress=False)
 
     train(penalty={"r1": {"gamma": "2..1 10%"}}, images=64)
-    with pytest.raises(ganzoo.RecipeError, match=r"images: 64 -> 128 \(and penalty.r1.gamma follows the length"):
+    with pytest.raises(
+        ganzoo.RecipeError, match=r"images: 64 -> 128 \(and the course or schedule of penalty.r1.gamma follows"
+    ):
         train(penalty={"r1": {"gamma": "2..1 10%"}}, images=128)
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import DataError, UsageError
+from ...errors import UsageError
 from ..counts import COUNT, Count
 from ..tables import table
 
 if TYPE_CHECKING:
     from ...models import Metric
-    from ...recipes import Part
 
 
 @click.command(
@@ -70,28 +68,14 @@ def _measure(name: str, count: int, options: Mapping[str, Any]) -> list[Metric]:
     part = data_to_measure(config.recipe, options["data"], options["split"], registry())
     question = Question(options["metrics"], options["features"], count, options["seed"], options["seeds"])
     device = pick_device(options["device"])
-    with _elsewhere(name, part, options["data"]):
-        bench = Bench(build_dataset(part, registry()), part, model.target, question, registry(), device)
-        metrics = bench.measure(model.generator, config.classes, config.training)
+    bench = Bench(build_dataset(part, registry()), part, model.target, question, registry(), device)
+    metrics = bench.measure(model.generator, config.classes, config.training)
     if local_folder(name) is None:
         click.echo(f"{name} is on the Hub: its card is not changed; `ganzoo pull` it first to have it there", err=True)
     else:
         record_metrics(model.folder, metrics)
         write_card(model.folder, Path(name).name if Path(name).is_absolute() else name)
     return metrics
-
-
-@contextmanager
-def _elsewhere(model: str, part: Part, named: str | None) -> Iterator[None]:
-    """Where a model's own data are not where they were, say how to name them."""
-    try:
-        yield
-    except DataError as error:
-        if named is not None or "path" not in part.options:
-            raise
-        raise DataError(
-            f"{error}; if the data of {model} lie elsewhere now, name them: --data {part.name}:PATH"
-        ) from error
 
 
 def _one(metrics: Sequence[Metric]) -> None:
