@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Unpaired,
         Varying,
     )
-    from .conversion import read_pickle
+    from .conversion import Conversion, Converted, Converter, read_pickle
     from .hub import HubRepository
     from .models import Model
 
@@ -68,7 +68,7 @@ _LAZY = {
     ),
     "HubRepository": ".hub",
     "Model": ".models",
-    "read_pickle": ".conversion",
+    **dict.fromkeys(["Conversion", "Converted", "Converter", "read_pickle"], ".conversion"),
 }  # fmt: skip
 
 
@@ -91,7 +91,10 @@ __all__ = [
     "Callback",
     "CheckpointError",
     "Component",
+    "Conversion",
     "ConversionError",
+    "Converted",
+    "Converter",
     "Course",
     "DataError",
     "DataSpec",

@@ -50,7 +50,7 @@ def page(facts: dict[str, Any]) -> str:
         ("makes", _sample(target) + (f", from {_sample(facts['source'])}" if facts["source"] else "")),
         ("classes", ", ".join(facts["class_names"]) or str(facts["classes"])),
         ("weights", f"{facts['bytes']:,} bytes" + (f", {facts['values']:,} values" if facts["values"] else "")),
-        ("recipe", str(recipe.get("name"))),
+        ("recipe", str(recipe.get("name") or "none, converted")),
         ("data", str(recipe["data"].get("name")) if isinstance(recipe.get("data"), dict) else "not named"),
         *((f"training {key}", str(value)) for key, value in facts["training"].items()),
         *((f"licence of {key}" if key != "credit" else key, text) for key, text in licence.items() if text),

@@ -31,12 +31,13 @@ KINDS = (
     "dataset",
     "callback",
     "features",
+    "converter",
     "command",
 )
 
 COMMANDS = (
-    "train", "check", "plan", "list", "show", "plugins", "sample", "export", "eval", "features", "report", "doctor",
-    "push", "pull", "search", "card",
+    "train", "check", "plan", "list", "show", "plugins", "sample", "export", "convert", "eval", "features", "report",
+    "doctor", "push", "pull", "search", "card",
 )  # fmt: skip
 """ganzoo's own commands, in the order of `--help`: a plugin's command has another name."""
 

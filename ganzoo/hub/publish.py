@@ -16,6 +16,7 @@ from ..files import write_atomically
 from ..models import (
     CARD,
     CONFIG,
+    DISCRIMINATOR,
     EVALUATION,
     SAMPLES,
     WEIGHTS,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 log = logging.getLogger("ganzoo")
-DISCRIMINATOR = "discriminator.safetensors"
 Content = Path | bytes
 
 

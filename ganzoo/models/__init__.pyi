@@ -28,6 +28,7 @@ from .model import Model as Model
 from .modelfolder import SAMPLES as SAMPLES
 from .modelfolder import load_model as load_model
 from .modelfolder import save_tensors as save_tensors
+from .pictures import grid as grid
 from .pictures import video_library as video_library
 from .publication import Publication as Publication
 from .publication import PushOptions as PushOptions
@@ -35,6 +36,7 @@ from .sampling import draw_latents as draw_latents
 from .sampling import generate as generate
 from .sampling import quietly as quietly
 from .sampling import refuse_too_many as refuse_too_many
+from .weights import DISCRIMINATOR as DISCRIMINATOR
 from .weights import WEIGHTS as WEIGHTS
 from .weights import read_header as read_header
 from .weights import refuse_other_weights as refuse_other_weights

@@ -19,6 +19,7 @@ from ..files import open_regular
 from .strictjson import parse
 
 WEIGHTS = "model.safetensors"
+DISCRIMINATOR = "discriminator.safetensors"
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 _PICKLES = (".bin", ".ckpt", ".h5", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
 _MAX_HEADER = 16 * 2**20

@@ -28,6 +28,7 @@ _SUMMARIES = {
     "dataset": "Points on a spiral in the plane",
     "callback": "Writes each row of metrics as a line of text",
     "features": "Pixels of a small copy of the picture",
+    "converter": "Two layers of another program, by the names of its state dict",
     "command": "Prints the number of parameters of a model",
 }
 _CLASSES = {
@@ -39,11 +40,12 @@ _CLASSES = {
     "dataset": "Data",
     "callback": "Callback",
     "features": "Features",
+    "converter": "Converter",
 }
 _IMPORTS = {
     "import math": {"dataset"},
     "from collections.abc import Mapping": {"dataset", "callback"},
-    "from typing import Any": {"callback"},
+    "from typing import Any": {"callback", "converter"},
     "import ganzoo": set(_CLASSES),
     "import torch": {"generator", "augmentation", "dataset"},
     "from torch import Tensor, nn": {"generator", "discriminator", "features"},
@@ -121,7 +123,7 @@ def _facts(name: str, kinds: tuple[str, ...], author: str) -> dict[str, Any]:
     camel = "".join(word.capitalize() for word in name.split("-"))
     code_kinds = [kind for kind in KINDS if kind in kinds and kind in _CLASSES]
     # what only looks at models has nothing to train
-    has_recipe = bool(set(kinds) - {"features", "command"})
+    has_recipe = bool(set(kinds) - {"features", "converter", "command"})
     targets = {kind: f"{package}.{module}:{camel}{_CLASSES[kind]}" for kind in code_kinds}
     targets |= {"command": f"{package}.command:command", "recipe": f"{package}:{module.upper()}"}
     listed = [kind for kind in KINDS if kind in kinds or (kind == "recipe" and has_recipe)]

@@ -1,4 +1,4 @@
-"""What losses, penalties, augmentations, callbacks, feature extractors, recipes and commands promise."""
+"""What losses, penalties, augmentations, callbacks, feature extractors, converters, recipes and commands promise."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from ..contract import COMMANDS, AdversarialLoss
+from ..conversion import Converter
 from ..errors import GanzooError, Incompatible
 from ..health.diagnosis import stakes
 from ..recipes import Recipe, checked_options
@@ -196,9 +198,25 @@ def command(trial: Trial) -> None:
     expect(bool(first) and not first.startswith("Options:"), "a sentence of help", "none", "write a docstring")
 
 
+def converts(trial: Trial) -> None:
+    """A `Converter` that says whose files it reads and leaves those of others alone."""
+    cls = trial.target
+    fix = "subclass ganzoo.Converter and set `origin` to the program's name"
+    expect(isinstance(cls, type) and issubclass(cls, Converter), "a ganzoo.Converter", repr(cls), fix)
+    converter = cls()
+    origin = getattr(converter, "origin", None)
+    expect(isinstance(origin, str) and bool(origin), "the program's name as `origin`", repr(origin), fix)
+    contents: list[Any] = [{}, [], None, 3, {"other": np.zeros(3, np.float32)}]
+    for content in contents:
+        with promised("None for what is not of the program", "look at names and shapes before anything else"):
+            found = converter.convert(content)
+        expect(found is None, "None for what is not of the program", repr(found), "return None")
+
+
 LOSS: Mapping[str, Callable[[Trial], None]] = {"logits": logits, "direction": direction}
 AUGMENTATION: Mapping[str, Callable[[Trial], None]] = {"samples": augments}
 CALLBACK: Mapping[str, Callable[[Trial], None]] = {"run": watches}
 FEATURES: Mapping[str, Callable[[Trial], None]] = {"features": extracts}
+CONVERTER: Mapping[str, Callable[[Trial], None]] = {"recognition": converts}
 RECIPE: Mapping[str, Callable[[Trial], None]] = {"recipe": recipe}
 COMMAND: Mapping[str, Callable[[Trial], None]] = {"command": command}

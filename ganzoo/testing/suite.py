@@ -31,6 +31,7 @@ _KINDS: Mapping[str, Mapping[str, Callable[[Trial], None]]] = {
     "dataset": {**data.CHECKS, **games.CHECKS},
     "callback": parts.CALLBACK,
     "features": parts.FEATURES,
+    "converter": parts.CONVERTER,
     "recipe": parts.RECIPE,
     "command": parts.COMMAND,
 }

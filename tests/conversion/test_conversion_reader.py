@@ -18,9 +18,9 @@ import pytest
 import torch
 
 import ganzoo
-from ganzoo.conversion import parts
-from ganzoo.conversion.parts import Stub
-from ganzoo.conversion.reader import read_file
+from ganzoo.conversion.reading import parts
+from ganzoo.conversion.reading.parts import Stub
+from ganzoo.conversion.reading.reader import read_file
 
 HOSTILE = hostile_files.made_by_hand()
 _WATCHED = ("import", "exec", "compile", "os.", "subprocess.", "socket.", "ctypes.", "pickle.", "shutil.", "marshal.")

@@ -93,8 +93,8 @@ def _body(config: Config, model: str, samples: bool, license: str) -> str:
         conditional=conditional(config),
         translations=config.translations,
         classes=", ".join(map(escaped, config.class_names)) or f"0 to {config.classes - 1}",
-        command=_command(recipe),
         facts=_facts(config, plugin),
+        command=_command(recipe) if recipe else None,
         recipe=_toml(recipe),
         metrics=[asdict(one) | {"provenance": _provenance(one)} for one in config.metrics],
         weights=config.licence.weights or (license if license != "unknown" else None),
@@ -143,14 +143,23 @@ def _summary(config: Config) -> str:
     loss = config.recipe.get("loss")
     by = f", trained with the {escaped(loss['name'])} loss" if isinstance(loss, dict) and "name" in loss else ""
     size = "×".join(map(str, config.target.shape))
+    if not config.recipe:
+        return f"A generative adversarial network that makes {makes} ({size}), converted from {_origin(config)}."
     return (
         f"A generative adversarial network that makes {makes} ({size}) like those of {_data_name(config)}: "
         f"generator {escaped(config.generator)}{by}. Made with ganzoo."
     )
 
 
+def _origin(config: Config) -> str:
+    """Whose weights they were, of a model without a recipe."""
+    return escaped(config.training.get("converted from") or "a program that it does not name")
+
+
 def _data_name(config: Config) -> str:
     data = shared_recipe(config).get("data")
+    if not config.recipe:
+        return "which are not known here"
     if not isinstance(data, dict):
         return "data that its recipe does not name"
     return escaped(":".join(str(data[key]) for key in ("name", "path") if key in data))

@@ -50,10 +50,24 @@ _COMPONENTS = [
         _ZHU,
         "G 494 k, D 694 k parameters at 3x64x64, two of each",
     ),
+    ganzoo.Component(
+        "converter",
+        "cyclegan-zhu",
+        "ganzoo_cyclegan.converters:Zhu",
+        "Residual generators and PatchGANs (.pth) of pytorch-CycleGAN-and-pix2pix",
+        _ZHU,
+    ),
+    ganzoo.Component(
+        "converter",
+        "cyclegan-huggan",
+        "ganzoo_cyclegan.converters:Huggan",
+        "huggan's CycleGANs (pytorch_model.bin)",
+        _ZHU,
+    ),
 ]
 
 
 @ganzoo.hookimpl
 def ganzoo_components() -> Iterable[ganzoo.Component]:
-    """List this plugin's networks, loss and recipes."""
+    """List this plugin's networks, loss, recipes and converters."""
     return _COMPONENTS

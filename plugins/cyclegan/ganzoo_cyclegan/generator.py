@@ -7,6 +7,7 @@ Paper: Zhu, Park, Isola & Efros 2017, "Unpaired Image-to-Image Translation using
 Differences from the paper:
 - Any number of channels on either side, any height and width that are multiples of 4, any range.
 - `width` and `blocks` are options; the defaults are the paper's 64, and 9 from 256 pixels on, 6 below.
+- `upsampling="nearest"` doubles the side by copies of pixels and a convolution, as other programs do.
 
 The paper leaves open, and here is chosen: InstanceNorm without gains (Ulyanov et al. have none; convolutions keep their
 biases), upsampling by transposed 3x3 convolutions of stride 2, a residual block ends in its sum, without a ReLU.
@@ -15,6 +16,8 @@ Shapes: N batch, C channels, H height, W width.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +35,7 @@ class CycleGANGenerator(ganzoo.Generator):
 
     width: channels of the first map, 64 in the paper; twice and four times as many in the middle.
     blocks: residual blocks; None takes the paper's 6, or 9 if the shorter side has at least 256 pixels.
+    upsampling: "transposed" convolutions of stride 2, or "nearest" pixels and a convolution.
     Raises `Incompatible` without pictures to translate, for two sizes, and for sides that are no multiples of 4.
     """
 
@@ -43,6 +47,7 @@ class CycleGANGenerator(ganzoo.Generator):
         *,
         width: int = 64,
         blocks: int | None = None,
+        upsampling: Literal["transposed", "nearest"] = "transposed",
     ) -> None:
         super().__init__()
         source = _translatable(source, target)
@@ -60,10 +65,9 @@ class CycleGANGenerator(ganzoo.Generator):
             nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1),
             *_normalised(),
             *(ResidualBlock(4 * width) for _ in range(blocks)),
-            # with output_padding the side doubles exactly; without, it ends one short
-            nn.ConvTranspose2d(4 * width, 2 * width, 3, stride=2, padding=1, output_padding=1),
+            *_double(4 * width, 2 * width, upsampling),
             *_normalised(),
-            nn.ConvTranspose2d(2 * width, width, 3, stride=2, padding=1, output_padding=1),
+            *_double(2 * width, width, upsampling),
             *_normalised(),
             nn.ReflectionPad2d(3),
             nn.Conv2d(width, target.shape[0], 7),
@@ -111,6 +115,13 @@ def initialise(module: nn.Module) -> None:
 
 def _normalised() -> tuple[nn.Module, nn.Module]:
     return InstanceNorm(), nn.ReLU()
+
+
+def _double(inputs: int, outputs: int, upsampling: str) -> list[nn.Module]:
+    if upsampling == "nearest":
+        return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1)]
+    # with output_padding the side doubles exactly; without, it ends one short
+    return [nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)]
 
 
 def _middle_and_half(sample: ganzoo.Sample) -> tuple[float, float]:

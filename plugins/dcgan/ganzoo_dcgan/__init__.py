@@ -66,6 +66,20 @@ _COMPONENTS = [
         _RADFORD,
         "G 2.3 M, D 213 k parameters at 1x28x28",
     ),
+    ganzoo.Component(
+        "converter",
+        "dcgan-example",
+        "ganzoo_dcgan.converters:PyTorchExample",
+        "netG and netD (.pth) of PyTorch's DCGAN example; huggan's DCGANs (pytorch_model.bin)",
+        _RADFORD,
+    ),
+    ganzoo.Component(
+        "converter",
+        "dcgan-zoo",
+        "ganzoo_dcgan.converters:GANZoo",
+        "DCGANs (.pt) of pytorch_GAN_zoo",
+        _RADFORD,
+    ),
 ]
 
 

@@ -51,6 +51,13 @@ _COMPONENTS = [
         _MIYATO,
         "G 83 k, D 37 k parameters at 1x32x32",
     ),
+    ganzoo.Component(
+        "converter",
+        "sngan-chainer",
+        "ganzoo_sngan.converters:Chainer",
+        "Generators and discriminators (.npz) of sngan_projection, the papers' own program",
+        _MIYATO,
+    ),
 ]
 
 

@@ -97,10 +97,24 @@ _COMPONENTS = [
         _STYLEGAN2,
         "G 188 k, D 218 k parameters at 1x32x32",
     ),
+    ganzoo.Component(
+        "converter",
+        "stylegan2-nvidia",
+        "ganzoo_stylegan2.nvidia:NVIDIA",
+        "StyleGAN2s (.pkl) of NVIDIA's stylegan2-ada-pytorch and stylegan3",
+        _ADA,
+    ),
+    ganzoo.Component(
+        "converter",
+        "stylegan2-rosinality",
+        "ganzoo_stylegan2.rosinality:Rosinality",
+        "StyleGAN2s (.pt) of rosinality's stylegan2-pytorch",
+        _STYLEGAN2,
+    ),
 ]
 
 
 @ganzoo.hookimpl
 def ganzoo_components() -> Iterable[ganzoo.Component]:
-    """List this plugin's networks, penalty, augmentation and recipes."""
+    """List this plugin's networks, penalty, augmentation, recipes and converters."""
     return _COMPONENTS

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import ConversionError, first_line, printable
-from ..public import public
+from ...errors import ConversionError, first_line, printable
+from ...public import public
 from . import arrays, containers, tensors
 from .archives import Archive, read_npz, read_torch
 from .legacy import MAGIC, read_legacy

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import printable
+from ...errors import printable
 from .arrays import view
 from .machine import Rebuild
 from .parts import Budget, Reference, Refused, Stub, exactly, shown, wholes

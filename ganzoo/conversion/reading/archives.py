@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..errors import printable
+from ...errors import printable
 from .arrays import PLAIN, view
 from .machine import Machine
 from .opcodes import run

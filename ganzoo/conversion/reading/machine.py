@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from ..errors import printable
+from ...errors import printable
 from .parts import Budget, Reference, Refused, Stub, Unfinished, key, mapping, shown
 
 Rebuild = Callable[[tuple[Any, ...], Budget], Any]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import printable
+from ...errors import printable
 
 MAX_STEPS = 1_000_000
 """Opcodes that one file may have: a StyleGAN2 with optimisers has 30,000, a batch of CIFAR 40,000."""

@@ -1,0 +1,98 @@
+"""`ganzoo convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...errors import UsageError
+
+
+@click.command(
+    epilog="Examples:\n\n  ganzoo convert ffhq.pkl --out ffhq\n\n"
+    "  ganzoo convert netG_epoch_24.pth netD_epoch_24.pth --discriminator\n\n"
+    "  ganzoo convert huggan/dcgan-mnist --licence mit\n\n"
+    "  ganzoo convert runs/dcgan-tutorial-seed0 --to dcgan-example --out netG.pth"
+)
+@click.argument("files", metavar="FILE|USER/REPO[:FILE]...", nargs=-1, required=True)
+@click.option("--as", "name", metavar="CONVERTER", help="Whose file it is. [default: told from its tensors]")
+@click.option(
+    "--out", metavar="DIR", type=click.Path(path_type=Path), help="[default: the file's name, without ending]"
+)
+@click.option("--discriminator", is_flag=True, help="Write the discriminator too.")
+@click.option("--licence", metavar="ID", help="Of the weights, as the Hub names it. [default: unknown]")
+@click.option("--size", metavar="PIXELS", type=click.IntRange(1, 2**14), help="Side, for networks that take any.")
+@click.option("--unclamped", is_flag=True, help="Do not keep samples to their range where the original does not.")
+@click.option("--to", metavar="CONVERTER", help="The other way: write the generator of a model as that program's file.")
+def convert(files: tuple[str, ...], name: str | None, out: Path | None, to: str | None, **options: Any) -> None:
+    """Turn another program's checkpoint into a model folder; print its path.
+
+    FILE is a pickle, a file of torch.save or an .npz; nothing in it is run or imported. A generator and a
+    discriminator in files of their own are given together. `ganzoo list converter` shows whose files are read.
+    With --to, FILE is a run folder, a model folder or a model on the Hub, and --out ends in .pth, .pt or .safetensors.
+    """
+    from ...conversion import Wishes, recognise, write
+    from ...registry.registry import registry
+
+    if to is not None:
+        _restored(files, to, out, name is not None or any(options.values()))
+        return
+    if options["licence"] and not options["licence"].isprintable():
+        raise UsageError("--licence is one line, as the Hub names it: mit, cc-by-4.0")
+    paths, source = _found(files)
+    out = out or Path(files[0].partition(":")[0].partition("@")[0].rpartition("/")[2] if source else paths[0].stem)
+    found = recognise(paths, name, registry())
+    click.echo(f"{found.name}: {found.origin}", err=True)
+    for note in write(found, paths, out, Wishes(**options, source=source), registry()):
+        click.echo(f"note: {note}", err=True)
+    click.echo(str(out))
+
+
+def _restored(files: tuple[str, ...], to: str, out: Path | None, others: bool) -> None:
+    """Write one model in another program's layout."""
+    from ...api import load
+    from ...conversion import restore
+    from ...registry.registry import registry
+
+    if len(files) != 1 or others:
+        raise UsageError("--to takes one model and --out, nothing else")
+    out = out or Path(f"{Path(files[0]).name}.pth")
+    restore(load(files[0], device="cpu"), to, out, registry())
+    click.echo(str(out))
+
+
+def _found(files: tuple[str, ...]) -> tuple[list[Path], str | None]:
+    """Paths of the files, and of those of a repository on the Hub where they come from."""
+    paths = [Path(one) for one in files]
+    if all(path.exists() for path in paths):
+        return paths, None
+    from ...models import is_reference
+
+    repository, _, wanted = files[0].partition(":")
+    if len(files) > 1 or not is_reference(repository):
+        missing = next(path for path in paths if not path.exists())
+        raise UsageError(f"there is no file {missing}: give a file, or user/repo on the Hub")
+    return _downloaded(repository, wanted)
+
+
+_ENDINGS = (".pkl", ".pt", ".pth", ".bin", ".npz")
+
+
+def _downloaded(repository: str, wanted: str) -> tuple[list[Path], str]:
+    """The one checkpoint of a repository, or the one that is named."""
+    from ...hub import HubRepository
+
+    found = HubRepository(repository)
+    names = sorted(name for name in found.sizes if name.endswith(_ENDINGS))
+    if wanted and wanted not in found.sizes:
+        raise UsageError(f"{repository} has no {wanted}: it has {', '.join(names) or 'no checkpoint'}")
+    if not wanted and len(names) != 1:
+        which = f"has {', '.join(names[:10])}: choose one, {repository}:FILE" if names else "holds no checkpoint"
+        raise UsageError(f"{repository} {which}")
+    name = wanted or names[0]
+    return [found.download([name]) / name], f"{found.repo_id}@{found.commit} on the Hugging Face Hub"
+
+
+COMMANDS = {"convert": convert}
