@@ -109,6 +109,8 @@ def train(
     place = local_device(pick_device(device))
     precision = pick_precision(found.trainer.precision, place)
     game = check(found, registry())
+    if found.trainer.deterministic:
+        set_deterministic(game.players, place)
     world = joined(place)
     refuse_unsplittable(game, world.size)
     if world.size > 1 and found.health.on_collapse == "rollback":
@@ -147,8 +149,6 @@ def _train(
     world: World,
 ) -> Run:
     recipe = game.recipe
-    if recipe.trainer.deterministic:
-        set_deterministic()
     state = checkpoint.load_last(folder / CHECKPOINTS)
     if len(set(world.gather(state["images"] if state else 0))) > 1:
         raise RunError(

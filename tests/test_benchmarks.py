@@ -212,3 +212,22 @@ def test_every_benchmark_has_a_main(name, capsys, monkeypatch):
         module.main()
     told = capsys.readouterr().out
     assert "--rounds" in told and "--json" in told
+
+
+def test_the_checks_on_a_gpu_tell_each_result_in_a_line_and_go_on_after_an_error(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--dry", "--only", "machine,waits"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "lines.jsonl")], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows == [json.loads(line) for line in (tmp_path / "lines.jsonl").read_text().splitlines()]
+    told = {(row["group"], row["check"]): row for row in rows}
+    assert told["machine", "ceilings"]["copy_GB_per_second"] > 0
+    assert told["waits", "waits"]["error"] == "needs CUDA"
+    assert [row["ended"] for row in rows if row["check"] == "group"] == ["well", "well"], done.stderr[-1000:]
+
+
+def test_groups_that_are_not_there_are_named():
+    command = [sys.executable, "-m", "benchmarks.gpu", "--only", "machine,sped"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "there is no group sped: choose from machine, tests" in done.stderr

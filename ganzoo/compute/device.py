@@ -13,11 +13,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import UsageError
+from ..errors import Incompatible, UsageError
 from .linear import OneDNN
 
 _FIRST_WITH_BF16 = (8, 0)
 """Compute capability of the first GPUs with bfloat16 units, Ampere's."""
+
+_UNDETERMINED = (
+    nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d,
+    nn.FractionalMaxPool2d, nn.MaxPool3d,
+)  # fmt: skip
+"""Layers whose gradients CUDA adds up in any order; torch refuses them in deterministic training."""
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -72,8 +78,18 @@ def set_precision(
     return OneDNN if onednn else contextlib.nullcontext
 
 
-def set_deterministic() -> None:
-    """Ask torch for bit-identical results on CUDA too, at some cost of speed."""
+def set_deterministic(players: Mapping[str, nn.Module], device: torch.device) -> None:
+    """Ask torch for bit-identical results on CUDA too, at some cost of speed.
+
+    Raises `Incompatible` for players with layers through which torch has no such way back on CUDA.
+    """
+    if device.type == "cuda":
+        found = ((role, one) for role, player in players.items() for one in player.modules())
+        if bad := next(((role, type(one).__name__) for role, one in found if isinstance(one, _UNDETERMINED)), None):
+            raise Incompatible(
+                f"trainer.deterministic: torch has no deterministic way back through {bad[1]} on CUDA, which "
+                f"{bad[0]} uses: leave it out, choose another network, or train on --device cpu"
+            )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False

@@ -12,6 +12,7 @@ import pickle
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
@@ -62,7 +63,10 @@ class Workers:
             arguments = (read, theirs, self._slots)
             name = f"ganzoo data worker {number + 1}"
             process = context.Process(target=_work, args=arguments, name=name, daemon=True)
-            process.start()
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                # Python 3.12 warns of forking beside threads. Workers share no lock with them: they read files, compute
+                # in one thread of their own, and never touch a GPU
+                process.start()
             theirs.close()
             self._workers.append(_Worker(process, ours))
         self._asked = self._answered = 0

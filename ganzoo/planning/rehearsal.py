@@ -44,7 +44,7 @@ class Rehearsal:
         parts = {one.name: getattr(copied, one.name) for one in fields(Game)}
         game = _EveryPhaseOnce(**{**parts, "recipe": recipe})
         average = [MovingAverage(recipe.ema)] if recipe.ema.half_life_images else []
-        feed = _MadeUp(game.spec, batch, self._device)
+        feed = MadeUp(game.spec, batch, self._device)
         trainer = Trainer(game, feed, self._device, self._precision, average)
         for callback in average:
             callback.on_start(trainer)
@@ -88,7 +88,7 @@ class _EveryPhaseOnce(Game):
         return tuple(replace(phase, every=1, repeats=1) for phase in super().phases())
 
 
-class _MadeUp(Feed):
+class MadeUp(Feed):
     """Random samples in the range of the data."""
 
     def __init__(self, spec: DataSpec, batch: int, device: torch.device) -> None:

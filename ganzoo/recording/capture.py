@@ -90,7 +90,7 @@ class Recorder:
         self._captures: Captures | None = None
         self._recorded: Fingerprint | None = None
         self._read = set[int]()
-        self._seen = False  # whether the networks are known to be as recorded, nothing having run since that could tell
+        self._seen = set[str]()  # chains whose networks are known to be as recorded, as nothing has run since
         self._changes = 0
 
     def saw(self, chain: Chain, given: list[Given], makers: list[list[Callable[[], Tensor]]], seconds: float) -> None:
@@ -132,23 +132,24 @@ class Recorder:
 
     def notice(self, chain: Chain) -> None:
         """Before an update: forget recordings of networks that have changed since."""
-        if self.recordings and self._changed(chain):
+        if chain.name not in self._seen and self.recordings and self._changed(chain):
             log.info("networks have changed: their updates are recorded anew")
             self._changes += 1
             self.forget()
 
     def look_again(self) -> None:
         """Something has run that may have changed the networks."""
-        self._seen = False
+        self._seen.clear()
 
     def _changed(self, chain: Chain) -> bool:
         """True if the networks, or who learns in a chain, are no longer what they were when they were recorded."""
         known = self._known.get(chain.name)
         if known and known.parameters and not all(map(same, chain.parameters, known.parameters)):
             return True
-        if not self._seen and self._recorded:
-            self._seen = self._recorded.still(self._modules)
-        return not self._seen
+        if not self._seen and self._recorded and not self._recorded.still(self._modules):
+            return True
+        self._seen.add(chain.name)
+        return False
 
     def play(self, chain: Chain, draw: Callable[[], Batch], meter: Meter) -> Iterator[None]:
         """Make an update from its recording, one stage after the other.
@@ -241,7 +242,7 @@ class Recorder:
         if self._recorded is None:
             self._recorded = Fingerprint(self._modules)
         self._recorded.allow(self._read)  # what tracing has changed in Python
-        self._seen = True
+        self._seen.add(chain.name)
 
     def _prove(self, chain: Chain, number: int, given: Given, compute: Compute, meter: Meter) -> None:
         """Make a stage both ways and keep the ordinary one; the recording too, if it did the same.
@@ -302,6 +303,7 @@ class Recorder:
         self.recordings.clear()
         self._known.clear()
         self._read.clear()
+        self._seen.clear()
         self._captures = self._recorded = None  # graphs go together, and their memory takes no others
 
 

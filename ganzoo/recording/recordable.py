@@ -35,7 +35,9 @@ def _refusal(game: Game, processes: int) -> str | None:
     parts |= {f"augmentation {name}": part for name, part in game.augmentations.items()}
     for name, part in parts.items():
         for module in part.modules():
-            if not getattr(module, "capturable", True):
+            # one that is called refuses to be traced, which leaves the other phases alone
+            called = type(module).forward is not nn.Module.forward
+            if not getattr(module, "capturable", True) and (module is part or not called):
                 return f"{type(module).__name__} in {name} decides in Python"
     if processes > 1 and game.recipe.trainer.sync_batch_norm:
         return "BatchNorm asks the other processes"

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.autograd.profiler import record_function
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -46,13 +47,28 @@ class _NoDispatchedReading(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return operation(*arguments, **(options or {}))
 
 
+@contextmanager
+def _capturable() -> Iterator[None]:
+    """Refuses modules that say that they decide in Python."""
+
+    def refuse(module: nn.Module, _: Any) -> None:
+        if not getattr(module, "capturable", True):
+            raise RuntimeError(f"{type(module).__name__} decides in Python")
+
+    hook = register_module_forward_pre_hook(refuse)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
 class Trace:
     """The operations of an update in one or several stages, which making it also makes.
 
     stages: each leaves the gradients of its parameters, from the tensors that it is given.
     learning: by stage, which parameters got a gradient.
     dynamic: that an operation gives more or less by what its arguments hold, in words, or None.
-    crosses_devices: true if values are copied from one device to another.
+    crosses_devices: true if values are copied from one device to another, Python's numbers to a device among them.
     reads: where the memory begins that outlives the update and that it reads or writes.
     Raises what a stage raises, and `RuntimeError` if it asks for a tensor's value.
     """
@@ -69,7 +85,7 @@ class Trace:
 
         def gradients(*tensors: Tensor) -> list[list[Tensor]]:
             found, rest = list[list[Tensor]](), iter(tensors)
-            with _NoDispatchedReading(), _NoReading():  # type: ignore[no-untyped-call]
+            with _NoDispatchedReading(), _NoReading(), _capturable():  # type: ignore[no-untyped-call]
                 for own, mine, stage in zip(parameters, given, stages, strict=True):
                     with record_function(MARK):
                         stage(list(islice(rest, len(mine))))
@@ -202,6 +218,8 @@ def _dynamic(node: fx.Node) -> str | None:
 
 
 def _crossing(node: fx.Node) -> bool:
+    if "lift_fresh" in str(node.target) and "val" in node.meta:  # copied from Python before anything was traced
+        return bool(node.meta["val"].device.type != "cpu")
     if node.target not in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
         return False
     seen = [one.meta["val"].device for one in (*node.all_input_nodes, node) if "val" in one.meta]

@@ -12,6 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from . import Case
 
+
 _PROJECT = "pyproject.toml"
 
 

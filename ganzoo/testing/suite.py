@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from ..public import public
-from . import data, games, layouts, module, networks, parts
 from .outcome import ConformanceError, Failure, NotChecked, promised
+from .promises import data, games, layouts, module, networks, parts
 from .subject import Options, Subject, subjects
 from .trial import Trial, undisturbed
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from ganzoo.compute.device import pick_precision, random_state, set_precision, set_random_state
+from ganzoo.compute.device import pick_precision, random_state, set_deterministic, set_precision, set_random_state
+from ganzoo.errors import Incompatible
 from ganzoo.recipes.check import check
 from ganzoo.registry.registry import registry
 
@@ -51,6 +53,16 @@ def test_the_runs_device_is_torchs_current_one(flags):
     assert not flags
     set_precision("fp32", CUDA)
     assert flags == [CUDA]
+
+
+def test_layers_without_a_deterministic_way_back_on_cuda_are_refused_in_a_line(flags):
+    players = {"G": nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReflectionPad2d(1))}
+    with pytest.raises(Incompatible, match="no deterministic way back through ReflectionPad2d on CUDA, which G uses"):
+        set_deterministic(players, CUDA)
+    assert not torch.are_deterministic_algorithms_enabled()
+    set_deterministic(players, torch.device("cpu"))
+    set_deterministic({"G": players["G"][0]}, CUDA)
+    assert torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.fixture

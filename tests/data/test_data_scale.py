@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,21 @@ def test_a_stream_goes_on_exactly_while_workers_are_ahead(workers):
     other.load_state_dict(part.state_dict())
     part.load_state_dict(part.state_dict())
     assert same(batches(other, 5), expected[4:]) and same(batches(part, 5), expected[4:])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_workers_are_forked_beside_threads_without_a_warning(monkeypatch):
+    """Python 3.12 and newer warn; CUDA's driver and torch's operations have threads."""
+    fork, forked = os.fork, []
+
+    def warns() -> int:
+        forked.append("multi-threaded, use of fork() may lead to deadlocks in the child")
+        warnings.warn(forked[-1], DeprecationWarning, stacklevel=2)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", warns)
+    assert same(batches(feed_of(stream(), 2), 3), batches(feed_of(table()), 3))
+    assert len(forked) == 2
 
 
 def test_processes_share_streamed_batches():

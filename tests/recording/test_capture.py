@@ -410,10 +410,45 @@ def test_a_recording_that_does_something_else_is_not_used(monkeypatch):
 def test_parts_that_say_so_are_not_recorded():
     trainer = with_loss(_Plain(), None)
     assert recording_kind(trainer.game, CPU) == ("operations", "operations of short updates")
-    trainer.game.loss.pool = nn.Identity()
+    trainer.game.loss.pool = nn.Module()  # one that nobody calls, so that tracing could not see it
     trainer.game.loss.pool.capturable = False
     name = trainer.game.recipe.loss.name
-    assert recording_kind(trainer.game, CPU) == (None, f"no, because Identity in loss {name} decides in Python")
+    assert recording_kind(trainer.game, CPU) == (None, f"no, because Module in loss {name} decides in Python")
+
+
+class _Pooling(_Plain):
+    """D learns from what a module hands out that decides in Python."""
+
+    def __init__(self):
+        super().__init__()
+        self.pool = nn.Identity()
+        self.pool.capturable = False
+
+    def discriminator(self, real, fake):
+        return (self.pool(fake) - real).mean()
+
+
+def test_phases_without_a_module_that_decides_in_python_are_recorded():
+    trainer = with_loss(_Pooling(), "operations")
+    assert recording_kind(trainer.game, CPU)[0] == "operations"
+    for _ in range(8):
+        trainer.iterate()
+    assert trainer.recorder.refused == {"D": "Identity decides in Python"}
+    assert set(trainer.recorder.recordings) == {"G"}
+
+
+def test_pythons_numbers_that_are_copied_to_a_device_are_seen():
+    """A capture cannot copy from Python's memory, and happens below all that tracing sees."""
+    parameter = nn.Parameter(torch.ones(3))
+
+    def traced(device: str) -> bool:
+        def stage(_):
+            torch.tensor([1.0, 2.0, 3.0], device=device)
+            (parameter * 2).sum().backward()
+
+        return tracing.Trace([[parameter]], [[torch.ones(1)]], [stage]).crosses_devices
+
+    assert traced("meta") and not traced("cpu")
 
 
 def test_a_setting_keeps_updates_from_being_recorded():

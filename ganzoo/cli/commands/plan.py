@@ -40,7 +40,7 @@ def plan(recipe: str, as_json: bool, **options: Any) -> None:
     precision = pick_precision(resolved.trainer.precision, device)
     game = check(resolved, registry())
     if resolved.trainer.deterministic:
-        set_deterministic()
+        set_deterministic(game.players, device)
     known = dict(describe(game, str(device), precision))
     measured = measure(game, device, precision)
     if as_json:

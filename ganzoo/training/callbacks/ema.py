@@ -36,7 +36,7 @@ class MovingAverage(Callback):
                 run.averages[name] = average
         self._pairs = [(average, run.players[name]) for name, average in run.averages.items()]
         self._parameters = [self._of_all(nn.Module.parameters, side) for side in (0, 1)]
-        self._buffers = [self._of_all(nn.Module.buffers, side) for side in (0, 1)]
+        self._buffers = _by_type(*(self._of_all(nn.Module.buffers, side) for side in (0, 1)))
         self._run, self._saved = run, {}
 
     @torch.no_grad()
@@ -49,8 +49,7 @@ class MovingAverage(Callback):
         self._images = run.images
         averages, current = self._parameters
         torch._foreach_lerp_(averages, current, weight)
-        averages, current = self._buffers
-        if averages:
+        for averages, current in self._buffers:
             torch._foreach_copy_(averages, current)
 
     def _of_all(self, tensors: Callable[[nn.Module], Iterable[Tensor]], side: int) -> list[Tensor]:
@@ -61,3 +60,13 @@ class MovingAverage(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._saved = state
+
+
+def _by_type(averages: list[Tensor], current: list[Tensor]) -> list[tuple[list[Tensor], list[Tensor]]]:
+    """Pairs of lists of one type each: mixed ones would be copied one by one, with a kernel each on a GPU."""
+    alike: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+    for average, one in zip(averages, current, strict=True):
+        both = alike.setdefault(average.dtype, ([], []))
+        both[0].append(average)
+        both[1].append(one)
+    return list(alike.values())

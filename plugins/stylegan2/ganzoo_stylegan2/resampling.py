@@ -155,6 +155,8 @@ class _SampleAdjoint(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, grid: Tensor, shape: torch.Size) -> Tensor:
         ctx.save_for_backward(grid)
+        if torch.are_deterministic_algorithms_enabled():
+            return _spread(gradient, grid, shape)
         with torch.enable_grad():
             picture = gradient.new_zeros(shape).requires_grad_()
             sampled = _bilinear(picture, grid)
@@ -168,3 +170,22 @@ class _SampleAdjoint(torch.autograd.Function):
 
 def _bilinear(picture: Tensor, grid: Tensor) -> Tensor:
     return functional.grid_sample(picture, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def _spread(gradient_NCHW: Tensor, grid_NHW2: Tensor, shape: torch.Size) -> Tensor:
+    """The transpose of `_bilinear` with sums in a fixed order, which CUDA's own has not: it adds as it comes."""
+    batch, channels, height, width = shape
+    x = ((grid_NHW2[..., 0] + 1) / 2 * (width - 1)).clamp(0, width - 1)
+    y = ((grid_NHW2[..., 1] + 1) / 2 * (height - 1)).clamp(0, height - 1)
+    left, top = x.floor(), y.floor()
+    picture = gradient_NCHW.new_zeros(batch * height * width, channels)
+    first = torch.arange(batch, device=grid_NHW2.device)[:, None, None] * (height * width)
+    for right in (0, 1):
+        for below in (0, 1):
+            column, row = left + right, top + below
+            share = (1 - (x - column).abs()) * (1 - (y - row).abs())
+            place = first + row.clamp(max=height - 1).long() * width + column.clamp(max=width - 1).long()
+            inside = (share * (column < width) * (row < height)).to(gradient_NCHW.dtype)
+            given = (gradient_NCHW * inside[:, None]).permute(0, 2, 3, 1).reshape(-1, channels)
+            picture.index_put_((place.flatten(),), given, accumulate=True)
+    return picture.view(batch, height, width, channels).permute(0, 3, 1, 2).contiguous()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from ganzoo_stylegan2 import resampling
 from ganzoo_stylegan2.resampling import SYM6, Warp, blit, mirrored
 from ganzoo_stylegan2.transformations import rotation, scaling, translation
 
@@ -145,3 +146,27 @@ def test_warps_can_be_differentiated_twice():
     inverse = (rotation(number(0.4)) @ scaling(number(1.3), number(0.7)))[:, :2].double()
     assert torch.autograd.gradcheck(lambda picture: warp(picture, inverse), x)
     assert torch.autograd.gradgradcheck(lambda picture: warp(picture, inverse), x)
+
+
+def test_the_deterministic_way_back_is_the_transpose_of_sampling():
+    """On CUDA torch has none; index_put_ adds in a fixed order there. Places beyond the border count as on it."""
+    torch.manual_seed(0)
+    grid = (torch.rand(2, 5, 7, 2, dtype=torch.float64) * 2 - 1) * 1.3
+    picture, gradient = torch.randn(2, 3, 6, 4, dtype=torch.float64), torch.randn(2, 3, 5, 7, dtype=torch.float64)
+    expected = torch.func.vjp(lambda x: resampling._bilinear(x, grid), picture)[1](gradient)[0]
+    torch.testing.assert_close(resampling._spread(gradient, grid, picture.shape), expected)
+
+
+def test_deterministic_warps_have_the_same_gradients():
+    picture = torch.randn(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    inverse = torch.eye(2, 3, dtype=torch.float64).repeat(2, 1, 1) * 0.9 + 0.05
+    warp, found = resampling.Warp().double(), []
+    for deterministic in (False, True):
+        torch.use_deterministic_algorithms(deterministic)
+        try:
+            (gradient,) = torch.autograd.grad(warp(picture, inverse).square().sum(), picture, create_graph=True)
+            found.append((gradient, torch.autograd.grad(gradient.square().sum(), picture)[0]))
+        finally:
+            torch.use_deterministic_algorithms(False)
+    for ordinary, steady in zip(*found, strict=True):
+        torch.testing.assert_close(ordinary, steady)

@@ -92,8 +92,9 @@ class WGAN(_Wasserstein):
     @torch.no_grad()
     def after_critic(self, players: Mapping[str, nn.Module]) -> None:
         """Clamp the critic's parameters, gains and biases included, as algorithm 1 does with all of w."""
-        for parameter in players["D"].parameters():
-            parameter.clamp_(-self.clip, self.clip)
+        parameters = list(players["D"].parameters())
+        torch._foreach_clamp_min_(parameters, -self.clip)
+        torch._foreach_clamp_max_(parameters, self.clip)
 
 
 class WGANGP(_Wasserstein):

@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..errors import Incompatible
-from ..models import save_tensors
-from .outcome import Failure, expect, promised
-from .reference import draw
-from .trial import CLASSES, CPU, Plan, Trial, scratch
+from ...errors import Incompatible
+from ...models import save_tensors
+from ..outcome import Failure, expect, promised
+from ..reference import draw
+from ..trial import CLASSES, CPU, Plan, Trial, scratch
 
 _REGISTER = "register it with register_buffer (persistent=False if it never changes), so that it moves and is saved"
 

@@ -11,12 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..errors import GanzooError
-from ..recipes import checked_options
-from ..registry import HEAVY
-from .outcome import Failure, NotChecked, expect, promised
-from .subject import Subject
-from .trial import Trial
+from ...errors import GanzooError
+from ...recipes import checked_options
+from ...registry import HEAVY
+from ..outcome import Failure, NotChecked, expect, promised
+from ..subject import Subject
+from ..trial import Trial
 
 _CLASSES = ("generator", "discriminator", "loss", "penalty", "augmentation", "dataset", "callback", "features")
 _PICKLING = {

@@ -15,18 +15,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..contract import COMMANDS, AdversarialLoss
-from ..conversion import Converter
-from ..errors import GanzooError, Incompatible
-from ..health.diagnosis import stakes
-from ..recipes import Recipe, checked_options
-from ..recipes.check import check
-from ..training import checkpoint
+from ...contract import COMMANDS, AdversarialLoss
+from ...conversion import Converter
+from ...errors import GanzooError, Incompatible
+from ...health.diagnosis import stakes
+from ...recipes import Recipe, checked_options
+from ...recipes.check import check
+from ...training import checkpoint
+from ..outcome import Failure, NotChecked, expect, promised
+from ..reference import draw
+from ..trial import Trial, scratch
 from .data import without_network
 from .games import augmented_plan, game
-from .outcome import Failure, NotChecked, expect, promised
-from .reference import draw
-from .trial import Trial, scratch
 
 _HUGE = 100.0
 

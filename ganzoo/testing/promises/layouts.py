@@ -16,9 +16,9 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from ..outcome import expect, promised
+from ..trial import Plan, Trial
 from .networks import inputs
-from .outcome import expect, promised
-from .trial import Plan, Trial
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-2}
 """How far gradients may be apart, as a share of the largest, by type: far above rounding in float64, and far below what

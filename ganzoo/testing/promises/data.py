@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..contract import DataSpec, Drawn, Sample, Stream, Table, Unpaired
-from ..data import make_feed
-from ..errors import DataError
-from .outcome import NotChecked, expect, promised
-from .trial import BATCH, CPU, Trial
+from ...contract import DataSpec, Drawn, Sample, Stream, Table, Unpaired
+from ...data import make_feed
+from ...errors import DataError
+from ..outcome import NotChecked, expect, promised
+from ..trial import BATCH, CPU, Trial
 
 
 def spec(trial: Trial) -> None:

@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..compute import set_random_state
-from ..contract import ANY_FIELD, Sample
-from ..errors import DataError, Incompatible
-from ..training import Trainer, checkpoint
+from ...compute import set_random_state
+from ...contract import ANY_FIELD, Sample
+from ...errors import DataError, Incompatible
+from ...training import Trainer, checkpoint
+from ..outcome import Failure, NotChecked, expect, promised
+from ..reference import NAME, TRANSLATION
+from ..trial import Plan, Trial, scratch
+from .accelerator import Reads, rounds
 from .data import without_network
-from .outcome import Failure, NotChecked, expect, promised
-from .reference import NAME, TRANSLATION
-from .trial import Plan, Trial, scratch
 
 _VALUES = Plan(None, Sample((2,)))
 _PARTS = {"penalty": "penalty", "augmentation": "augment", "callback": "callbacks"}
@@ -136,8 +137,23 @@ def checkpoints(trial: Trial) -> None:
             )
 
 
+def accelerator(trial: Trial) -> None:
+    """A round as on a GPU, as far as that can be told without one: all on one device, and never waited for."""
+    fix = "make tensors with device= of the input's or turn.device, and keep what a module needs in buffers"
+    try:
+        with promised("a round with everything on the device", fix):
+            waits = [why for watch in rounds(game(trial).game) for why in watch.waits]
+    except Failure as failure:
+        if not isinstance(failure.__cause__, Reads):
+            raise
+        waits = [str(failure.__cause__)]
+        if not failure.__cause__.there:
+            raise NotChecked(f"it decides by values on the CPU: {waits[0]}") from failure
+    expect(not waits, "nothing that makes a GPU wait", "; ".join(waits[:3]), fix)
+
+
 def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: value.clone() for key, value in state.items()}
 
 
-CHECKS: Mapping[str, Callable[[Trial], None]] = {"training": training, "checkpoint": checkpoints}
+CHECKS: Mapping[str, Callable[[Trial], None]] = {"training": training, "checkpoint": checkpoints, "gpu": accelerator}

@@ -1,0 +1,1 @@
+"""What each kind of component promises, and how it is held to it."""
