@@ -32,7 +32,7 @@ from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 import ganzoo
 from ganzoo.recipes.options import TrainerOptions
-from ganzoo.recipes.settings import find_recipe
+from ganzoo.recipes.parsing import find_recipe
 from ganzoo.registry.registry import registry
 
 OURS = "ganzoo"

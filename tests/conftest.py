@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+from ganzoo.recipes.parsing import merge
 from ganzoo.recipes.recipe import Recipe
-from ganzoo.recipes.settings import merge
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start: small networks gain nothing from more
 torch.set_num_threads(1)

@@ -44,6 +44,7 @@ def documented(monkeypatch) -> Registry:
         "discriminator": ("linear", "LinearDiscriminator"),
         "dataset": ("spiral", "Spiral"),
         "callback": ("print", "PrintEveryRow"),
+        "optimizer": ("lion", "Lion"),
         "recipe": ("spiral", "SPIRAL"),
     }
     parts = [ganzoo.Component(kind, name, f"documented:{cls}", "x") for kind, (name, cls) in names.items()]
@@ -73,6 +74,7 @@ def test_the_documented_plugin_trains_with_itself_and_with_bundled_parts(documen
     assert "row 16 {" in capsys.readouterr().out
     train({**linear, "data": {"name": "fashion-mini"}, "loss": {"name": "hinge"}}, documented)
     train(dict(documented.load("recipe", "spiral")), documented)
+    train({**linear, "data": {"name": "spiral"}, "loss": {"name": "energy"}, "optimizer": {"name": "lion"}}, documented)
     varying = {"data": {"name": "spiral"}, "loss": {"name": "energy"}, "penalty": {"patience": {"weight": "1..0 10%"}}}
     assert train({**linear, **varying}, documented).game.dials()["penalty.patience.weight"].value == 0.2
 

@@ -14,7 +14,7 @@ from ganzoo.health.history import read_history, read_rows
 from ganzoo.models.cards.card import write_card
 from ganzoo.models.config import read_config
 from ganzoo.models.modelfolder import load_model
-from ganzoo.recipes.settings import find_recipe
+from ganzoo.recipes.parsing import find_recipe
 from ganzoo.registry.registry import registry
 
 pytest_plugins = ["hub.fixtures"]

@@ -6,6 +6,7 @@ from .course import Moment as Moment
 from .course import Stage as Stage
 from .course import Varying as Varying
 from .course import course_of as course_of
+from .course import moment as moment
 from .course import says_course as says_course
 from .course import told as told
 from .data import Batch as Batch

@@ -20,6 +20,13 @@ class Augmentation(nn.Module):
         """sample: (N, *target.shape). Returns the same shape and range."""
         raise NotImplementedError
 
+    def real(self, sample: Tensor) -> Tensor:
+        """What is done to real samples alone, before everything else: a loss gets them so. By default nothing.
+
+        sample: (N, *target.shape). Returns the same shape and range. Cross-fading of growing players is such a change.
+        """
+        return sample
+
     def observe(self, logits: Tensor) -> None:
         """Called with D's raw logits, detached, each time D learns from a batch of real samples; for controllers.
 

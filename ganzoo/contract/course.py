@@ -211,8 +211,8 @@ def _stages(table: Any) -> Iterator[Stage]:
         known = "linear or cosine" if "to" in table else "constant"
         raise ValueError(f"a course cannot have the shape {shape!r} here: write {known}")
     if "since" in table:
-        yield Stage(start, start, _moment(table["since"]), "constant")
-    yield Stage(start, end, _moment(table.get("until", "100%" if start != end else None)), shape)
+        yield Stage(start, start, moment(table["since"]), "constant")
+    yield Stage(start, end, moment(table.get("until", "100%" if start != end else None)), shape)
 
 
 def _number(value: Any) -> float:
@@ -223,7 +223,8 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _moment(value: Any) -> Moment | None:
+def moment(value: Any) -> Moment | None:
+    """A time of a run from a count or a share; None stays None. Raises `ValueError` for anything else."""
     if value is None or isinstance(value, Moment):
         return value
     text = str(value)

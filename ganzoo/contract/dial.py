@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..public import public
-from .course import Varying, course_of
+from .course import Course, Varying, course_of
 
 
 @public
@@ -46,6 +46,11 @@ class Dial(nn.Module):
     def alpha(self) -> Tensor:
         """Of a structural dial, a 0-dim tensor in (0, 1]: how far the newest level has come, 1 when it is all there."""
         return self.value - (self.level - 1)
+
+    def follow(self, course: Course) -> None:
+        """Take another course, and stand where it begins."""
+        self.course = course
+        self.turn(0, 1)
 
     def turn(self, images: int, total: int) -> bool:
         """Set the value as it is after so many images of a run of `total`. True if another level runs from here on."""

@@ -29,6 +29,7 @@ KINDS = (
     "penalty",
     "augmentation",
     "dataset",
+    "optimizer",
     "callback",
     "features",
     "converter",

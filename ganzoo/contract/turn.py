@@ -99,6 +99,7 @@ class Turn:
         self._share = share or Share(size)  # alone, and not scaled
         self._asked = 0
         self._batch: Batch | None = None
+        self._real: dict[str, Tensor] = {}
         self._label: Tensor | None = None
         self._keeps = keeps
         self.kept: dict[str, Tensor] = {}
@@ -130,17 +131,27 @@ class Turn:
 
     @property
     def real(self) -> Tensor:
-        """Real samples of the only field. Raises `Incompatible` if there are several."""
+        """Real samples of the only field, as `field` gives them. Raises `Incompatible` if there are several."""
         fields = self.batch.fields
         if len(fields) != 1:
             names = ", ".join(fields)
             raise Incompatible(f"turn.real is the data's only field, these have {names}: take turn.field(name)")
-        (sample,) = fields.values()
-        return sample
+        (name,) = fields
+        return self.field(name)
 
     def field(self, name: str) -> Tensor:
-        """Real samples of the named field, or of the only one for ANY_FIELD."""
-        return self.batch.fields[self._context.spec.field(name)]
+        """Real samples of the named field, or of the only one for ANY_FIELD, once a turn.
+
+        Those that a discriminator judges are as the augmentations' `real` makes them.
+        """
+        name = self._context.spec.field(name)
+        if name not in self._real:
+            self._real[name] = self._context.as_real(name, self.batch.fields[name])
+        return self._real[name]
+
+    def _is_real(self, sample: Tensor) -> bool:
+        fields = [*self._batch.fields.values(), *self._real.values()] if self._batch else ()
+        return any(sample is one for one in fields)
 
     def fake(self, role: str = "G") -> Tensor:
         """Samples by the generator in `role`, made once a turn; detached unless it learns in this phase."""
@@ -218,7 +229,7 @@ class Turn:
         with self._context.autocast():
             raw: Tensor = self.players[role](seen, label)
         logits = raw.float()
-        if role in self.learners and self._batch and any(sample is real for real in self._batch.fields.values()):
+        if role in self.learners and self._is_real(sample):
             for augmentation in self._context.augmentations:
                 augmentation.observe(logits.detach())
                 for name, value in augmentation.values().items():
@@ -248,13 +259,12 @@ class Turn:
     @property
     def judgements(self) -> list[Judgement]:
         """What `logits` has answered so far."""
-        real = list(self._batch.fields.values()) if self._batch else []
         return [
             Judgement(
                 role,
                 sample.detach(),
                 logits.detach(),
-                any(sample is one for one in real),
+                self._is_real(sample),
                 next((maker for maker, fake in self._fakes.items() if sample is fake), None),
             )
             for (role, *_), (sample, _, logits) in self._logits.items()
@@ -295,9 +305,17 @@ class TurnContext:
         self.log = log
         self.shared_draws = shared_draws
         self._no_labels: dict[int, Tensor] = {}
+        self._judged = {spec.field(role.target) for role in roles.values() if role.kind == "discriminator"}
         self._seen, self._total = 0, total
         self._images: Tensor | None = None
         self._progress: Tensor | None = None
+
+    def as_real(self, field: str, sample: Tensor) -> Tensor:
+        """Real samples of a field as the augmentations want them to be; the same tensor where nobody judges them."""
+        if field in self._judged:
+            for augmentation in self.augmentations:
+                sample = augmentation.real(sample)
+        return sample
 
     def tell(self, images: int) -> None:
         """So many images were shown. Tensors that nobody has asked for are not made."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from ..contract import AdversarialLoss, Loss
+from ..contract import AdversarialLoss, Course, Loss
 from ..errors import GanzooError
-from ..recipes import Recipe, checked_options
+from ..recipes import Recipe, checked_options, settings
 from ..registry import Registry
 from ..registry.registry import registry
 from .history import History, read_history
@@ -39,9 +39,14 @@ def direction(loss: Loss, known: Stakes | None) -> int:
     return -1 if loss.low_for_real or (known is not None and known.sign < 0) else 1
 
 
-def rates(recipe: Recipe, loss: Loss) -> dict[str, float]:
+def rates(recipe: Recipe, loss: Loss, components: Registry | None = None) -> dict[str, float]:
     """The step size of each player, the largest of a course."""
-    return {role: recipe.optimizer_of((role,)).step_size().high for role in loss.roles}
+    found = dict[str, float]()
+    for role in loss.roles:
+        options = recipe.optimizer_of((role,))
+        size = settings((components or registry()).load("optimizer", options.name), options).get("lr")
+        found |= {role: size.high} if isinstance(size, Course) else {}
+    return found
 
 
 def diagnose(folder: Path, components: Registry | None = None) -> tuple[History, list[Finding]]:
@@ -54,7 +59,7 @@ def diagnose(folder: Path, components: Registry | None = None) -> tuple[History,
         recipe = Recipe.from_dict(history.recipe)
         cls = (components or registry()).load("loss", recipe.loss.name)
         loss = cls(**checked_options(cls, recipe.loss.options, 0, f"loss {recipe.loss.name}"))
-        known, speeds = stakes(loss), rates(recipe, loss)
+        known, speeds = stakes(loss), rates(recipe, loss, components)
     except (GanzooError, TypeError, ValueError):
         known, speeds = None, {}
     found = [*judge(history.rows, known, speeds), *evaluated(history)]

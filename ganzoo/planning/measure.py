@@ -53,9 +53,11 @@ class Measured:
 def measure(game: Game, device: torch.device, precision: str, seconds: float = 60.0) -> Measured:
     """Load the data, train some rounds and throw away what they made; then look for the largest batch.
 
-    game: checked; its players are used up.  seconds: after so many, only rounds of a kind not seen yet are timed.
+    game: checked; its players are used up. One that grows is measured at its last level.
+    seconds: after so many, only rounds of a kind not seen yet are timed.
     Raises `DataError`, or `OutOfMemory` naming what would fit.
     """
+    game = game.grown()
     spare = game.copy()
     watch = Peak(device)
     recipe = game.recipe

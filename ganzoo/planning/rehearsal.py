@@ -39,8 +39,8 @@ class Rehearsal:
         graphs = self.game.recipe.trainer.graphs and self._device.type == "cuda"  # elsewhere they take no memory
         # nor does oneDNN take any to speak of, but what a batch too large left behind keeps it from starting
         options = replace(self.game.recipe.trainer, micro_batch=0, compile=False, graphs=graphs, onednn=False)
-        recipe = replace(self.game.recipe, batch=batch, batch_course=None, images=ENDLESS, trainer=options)
-        copied = self.game.copy()
+        copied = self.game.copy().grown()
+        recipe = replace(copied.recipe, batch=batch, batch_course=None, images=ENDLESS, trainer=options)
         parts = {one.name: getattr(copied, one.name) for one in fields(Game)}
         game = _EveryPhaseOnce(**{**parts, "recipe": recipe})
         average = [MovingAverage(recipe.ema)] if recipe.ema.half_life_images else []

@@ -9,7 +9,7 @@ import torch
 from ..compute import onednn
 from ..compute.threads import threads
 from ..data import free_memory
-from ..recipes import Game
+from ..recipes import Game, has_kernel
 from ..recording import recording_kind
 
 
@@ -23,7 +23,8 @@ def fast_path(game: Game, device: torch.device, precision: str) -> list[tuple[st
     players, batch = game.players.values(), game.recipe.batch
     by_onednn = options.uses_onednn and onednn(players, batch, device)
     facts = ["channels-last" if convolutional and options.channels_last else "", precision]
-    facts.append("fused optimisers" if options.fused else "")
+    kernels = [has_kernel(cls) for cls in game.optimizers.values()]
+    facts.append("fused optimisers" if options.fused and all(kernels) else "")
     facts.append("linear layers by oneDNN" if precision == "fp32" and by_onednn else "")
     if device.type == "cpu":
         facts.append(told_threads(game, device))

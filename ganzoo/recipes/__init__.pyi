@@ -3,6 +3,13 @@ from .build import Game as Game
 from .build import checked_options as checked_options
 from .check import refuse_unsplittable as refuse_unsplittable
 from .command import command_for as command_for
+from .optim import Steps as Steps
+from .optim import changing as changing
+from .optim import has_kernel as has_kernel
+from .optim import lazy_ratio as lazy_ratio
+from .optim import make_optimizer as make_optimizer
+from .optim import settings as settings
+from .optim import settings_at as settings_at
 from .options import Checkpoints as Checkpoints
 from .options import Ema as Ema
 from .options import Health as Health
@@ -10,6 +17,8 @@ from .options import Optimizer as Optimizer
 from .options import Part as Part
 from .options import Previews as Previews
 from .options import TrainerOptions as TrainerOptions
+from .parsing import known_as as known_as
+from .parsing import parse_count as parse_count
 from .plan import Changes as Changes
 from .plan import Request as Request
 from .plan import courses as courses
@@ -18,5 +27,3 @@ from .plan import parse_data as parse_data
 from .plan import resolve as resolve
 from .recipe import Recipe as Recipe
 from .recipe import differences as differences
-from .settings import known_as as known_as
-from .settings import parse_count as parse_count

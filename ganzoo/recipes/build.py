@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from ..contract import (
@@ -28,15 +28,17 @@ from ..contract import (
     Phase,
     Role,
     Turn,
+    course_of,
     dials,
     says_course,
     told,
 )
 from ..errors import GanzooError, Incompatible, did_you_mean, first_line
 from ..registry import Registry
+from .optim import settings, settings_at, unusable
 from .options import Part
+from .parsing import known_as, with_unit
 from .recipe import Recipe
-from .settings import known_as, with_unit
 
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _PLAYER_CLASSES: Mapping[str, type[nn.Module]] = {"generator": Generator, "discriminator": Discriminator}
@@ -54,6 +56,7 @@ class Game:
     penalties: dict[str, Penalty]
     augmentations: dict[str, Augmentation]
     callbacks: dict[str, Callback]
+    optimizers: dict[str, type[torch.optim.Optimizer]]
 
     def phases(self) -> tuple[Phase, ...]:
         """The loss's phases with the penalties joined in. Raises `Incompatible`."""
@@ -69,6 +72,17 @@ class Game:
         parts |= {f"penalty.{name}": one for name, one in self.penalties.items()}
         parts |= {f"augment.{name}": one for name, one in self.augmentations.items()}
         return {f"{part}.{name}": dial for part, module in parts.items() for name, dial in dials(module)}
+
+    def grown(self) -> Game:
+        """This game, or if it grows a copy whose every layer runs, from the beginning."""
+        levels = [name for name, dial in self.dials().items() if dial.structural]
+        if not levels:
+            return self
+        whole = replace(self.copy(), recipe=replace(self.recipe, growth=None, batch_course=None))
+        for name in levels:
+            dial = whole.dials()[name]
+            dial.follow(course_of(dial.high))
+        return whole
 
     def copy(self) -> Game:
         """Players, loss, penalties and augmentations copied, to try something on."""
@@ -87,6 +101,7 @@ def build(recipe: Recipe, registry: Registry) -> Game:
     loss = builder.part("loss", recipe.loss)
     penalties = builder.named("penalty", recipe.penalty)
     callbacks = builder.named("callback", recipe.callbacks)
+    optimizers = builder.optimizers(recipe)
     spec = builder.spec(recipe, dataset) if dataset else None
     players: dict[str, nn.Module] = {}
     augmentations: dict[str, Augmentation] = {}
@@ -100,8 +115,8 @@ def build(recipe: Recipe, registry: Registry) -> Game:
         else:
             builder.look_up_players(recipe)
     if not builder.problems and spec:
-        game = Game(recipe, dataset, spec, loss, players, penalties, augmentations, callbacks)
-        builder.problems += _misfits(game)
+        game = Game(recipe, dataset, spec, loss, players, penalties, augmentations, callbacks, optimizers)
+        builder.problems += [*_misfits(game), *_grow(game)]
         if not builder.problems:
             return game
     raise Incompatible(list(dict.fromkeys(builder.problems)))
@@ -128,6 +143,22 @@ class _Builder:
     def named(self, kind: str, parts: Mapping[str, Mapping[str, Any]], *fixed: Any) -> dict[str, Any]:
         built = {name: self.part(kind, Part(name, options), *fixed) for name, options in parts.items()}
         return {name: one for name, one in built.items() if one is not None}
+
+    def optimizers(self, recipe: Recipe) -> dict[str, type[torch.optim.Optimizer]]:
+        """Those of all players, by name, each held to its options."""
+        found = {}
+        for family in (None, *recipe.families()):
+            options = recipe.optimizer_for(family)
+            what = f"optimizer {options.name}"
+            try:
+                cls = found[options.name] = self.registry.load("optimizer", options.name)
+                if not issubclass(cls, torch.optim.Optimizer):
+                    raise Incompatible(f"{what} is no torch.optim.Optimizer")
+                checked_options(cls, settings_at(settings(cls, options), 0, 1), 1, what)
+                self.problems += [f"{what} {why}" for why in unusable(cls, options)]
+            except GanzooError as error:
+                self.problems += getattr(error, "problems", [str(error)])
+        return found
 
     def spec(self, recipe: Recipe, dataset: Dataset) -> DataSpec | None:
         try:
@@ -241,7 +272,7 @@ def _constructor(cls: type) -> tuple[list[inspect.Parameter], dict[str, Any]]:
 
 @cache
 def _adapter(hint: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(hint)
+    return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
 
 
 def _how_to_give(what: str, name: str) -> str:
@@ -277,6 +308,28 @@ def _sum(loss: Callable[[Turn], Tensor], penalty: Penalty) -> Callable[[Turn], T
         return total
 
     return with_penalty
+
+
+def _grow(game: Game) -> Sequence[str]:
+    """Let the levels of all parts follow the recipe's growth. Returns why they cannot."""
+    growth = game.recipe.growth
+    if growth is None:
+        return ()
+    levels = {name: dial for name, dial in game.dials().items() if dial.structural and dial.course.steady}
+    lasts = {round(dial.high) for dial in levels.values()}
+    tops = ", ".join(f"{name} to {dial.high:g}" for name, dial in levels.items())
+    if not levels:
+        return ("the recipe has a section growth, but no part grows: leave it out, or take players that do",)
+    if len(lasts) > 1:
+        return (f"all parts grow to the same level, but here go {tops}: build them for the same pictures",)
+    last, named = lasts.pop(), max(len(growth.batch), len(growth.lr_factors))
+    if growth.start >= last or named > last - growth.start + 1:
+        return (
+            f"growth from level {growth.start}, with {named} levels named, does not fit the parts, which go {tops}",
+        )
+    for dial in levels.values():
+        dial.follow(growth.level(last))
+    return ()
 
 
 def _misfits(game: Game) -> list[str]:

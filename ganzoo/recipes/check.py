@@ -26,7 +26,10 @@ def check(recipe: Recipe, registry: Registry) -> Game:
     game = build(recipe, registry)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)
-        problems = _Probe(game.copy(), size=min(2, recipe.batch)).problems()
+        size = min(2, recipe.batch)
+        problems = _Probe(game.copy(), size).problems()
+        if not problems and (whole := game.grown()) is not game:
+            problems = _Probe(whole, size).problems()
     problems += _unmeasured(game)
     if problems:
         raise Incompatible(problems)

@@ -11,9 +11,9 @@ import tomli_w
 
 from ..errors import RecipeError
 from ..registry import Registry
+from .parsing import find_recipe
 from .plan import Request, resolve
 from .recipe import Recipe
-from .settings import find_recipe
 
 _PARTS = ("generator", "discriminator", "loss")
 
@@ -71,4 +71,6 @@ def _value(value: Any) -> str:
     """A TOML value on one line."""
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key} = {_value(one)}' for key, one in value.items())}}}"
     return tomli_w.dumps({"value": value}).removeprefix("value = ").rstrip()

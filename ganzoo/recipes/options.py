@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, WrapValidator
+from pydantic import Field, WrapValidator
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
-from ..contract import Course, Moment, Stage, course_of, says_course
-
-STRICT = ConfigDict(extra="forbid")
+from ..contract import Course, Moment, Stage, Varying, course_of, says_course
+from .growth import STRICT, Growth
 
 
 def _or_course(value: Any, number: Any) -> Any:
@@ -50,41 +49,42 @@ class Part:
 class Optimizer:
     """How one tuple of players learns.
 
-    lr: step size.  betas, eps: Adam.  alpha: RMSprop's smoothing.  momentum: SGD and RMSprop.
-    lr, betas and weight_decay may be courses.
+    name: of an optimiser.  lr: its step size.  betas, eps, momentum, alpha, weight_decay: as the optimiser understands
+    them; those that it has not are left out.  None of them given leaves its own default.
+    lr, betas and weight_decay may be courses, and so may its other `options`.
     schedule: of the step size, counted in images: constant; linear, from `decay_start_images` to 0; cosine, to 0.
     schedule_images: where the schedule ends, by default the recipe's `images`.
     Raises `ValueError` for a schedule of a step size that has a course.
     """
 
-    name: Literal["adam", "sgd", "rmsprop"] = "adam"
-    lr: Rate = 2e-4
-    betas: tuple[Share, Share] = (0.5, 0.999)
-    eps: float = 1e-8
-    momentum: float = 0.0
-    alpha: float = 0.99
-    weight_decay: Share = 0.0
+    name: str = "adam"
+    lr: Rate | None = None
+    betas: tuple[Share, Share] | None = None
+    eps: float | None = None
+    momentum: float | None = None
+    alpha: float | None = None
+    weight_decay: Share | None = None
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     decay_start_images: int = Field(default=0, ge=0)
     schedule_images: int | None = Field(default=None, gt=0)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.schedule != "constant" and isinstance(self.lr, Course):
             raise PydanticCustomError("course", "`lr` has a course already: leave `schedule` out")
 
-    def step_size(self) -> Course:
-        """The course of the step size, be it given as such or as a schedule."""
-        if isinstance(self.lr, Course) or self.schedule == "constant":
-            return course_of(self.lr)
-        end = Moment(self.schedule_images) if self.schedule_images else Moment(1.0, share=True)
-        waits = [Stage(self.lr, self.lr, Moment(self.decay_start_images), "constant")] * bool(self.decay_start_images)
-        return Course([*waits, Stage(self.lr, 0.0, end, self.schedule)])
+    def common(self) -> dict[str, Any]:
+        """Those options that many optimisers have, as far as they are given; the step size without its schedule."""
+        names = ("lr", "betas", "eps", "momentum", "alpha", "weight_decay")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-    def courses(self) -> dict[str, Course]:
-        """What changes over a run, by option."""
-        given = {"lr": self.step_size(), "weight_decay": self.weight_decay}
-        given |= {f"betas.{number}": beta for number, beta in enumerate(self.betas)}
-        return {name: one for name, one in given.items() if isinstance(one, Course) and not one.steady}
+    def step_size(self, lr: Varying) -> Course:
+        """The course of the step size `lr`, be it one already or have it a schedule."""
+        if isinstance(lr, Course) or self.schedule == "constant":
+            return course_of(lr)
+        end = Moment(self.schedule_images) if self.schedule_images else Moment(1.0, share=True)
+        waits = [Stage(lr, lr, Moment(self.decay_start_images), "constant")] * bool(self.decay_start_images)
+        return Course([*waits, Stage(lr, 0.0, end, self.schedule)])
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -194,6 +194,7 @@ class TrainerOptions:
 
 
 SECTIONS: Mapping[str, Any] = {
+    "growth": Growth,
     "ema": Ema,
     "previews": Previews,
     "checkpoints": Checkpoints,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -12,8 +12,10 @@ from ..contract import Course
 from ..errors import RecipeError
 from ..registry import Registry
 from .build import Game
+from .optim import changing, settings
+from .options import Optimizer
+from .parsing import find_recipe, merge, parse_count, parse_setting
 from .recipe import Recipe
-from .settings import find_recipe, merge, parse_count, parse_setting
 
 
 class Changes(TypedDict, total=False):
@@ -131,7 +133,7 @@ def describe(game: Game, device: str, precision: str) -> list[tuple[str, str]]:
     rows.append(("loss", ", ".join([recipe.loss.name, *extras])))
     rows += [("phase " + phase.name, _phase(game, phase)) for phase in game.phases()]
     rows += [
-        ("duration", f"{recipe.images:,} images, batch {recipe.batch_course or recipe.batch}, seed {recipe.seed}"),
+        ("duration", f"{recipe.images:,} images, batch {recipe.batch_steps() or recipe.batch}, seed {recipe.seed}"),
         ("device", f"{device}, {precision}"),
     ]
     return rows + [(f"course of {name}", course.describe(recipe.images)) for name, course in courses(game).items()]
@@ -143,24 +145,33 @@ def courses(game: Game) -> dict[str, Course]:
     found |= {name: dial.course for name, dial in game.dials().items() if not dial.course.steady}
     for family in (None, *recipe.families()):
         table = f"optimizer.{family}" if family else "optimizer"
-        found |= {f"{table}.{name}": course for name, course in recipe.optimizer_for(family).courses().items()}
+        options = recipe.optimizer_for(family)
+        given = changing(settings(game.optimizers[options.name], options))
+        found |= {f"{table}.{name}": course for name, course in given.items()}
     if isinstance(recipe.ema.half_life_images, Course):
         found["ema.half_life_images"] = recipe.ema.half_life_images
-    return found | ({"batch": recipe.batch_course} if recipe.batch_course else {})
+    steps = recipe.batch_steps()
+    found |= {"batch": steps} if steps else {}
+    factors = recipe.growth.by_level(recipe.growth.lr_factors) if recipe.growth else None
+    return found | ({"growth.lr_factors": factors} if factors else {})
 
 
 def _phase(game: Game, phase: Any) -> str:
-
     options = game.recipe.optimizer_of(phase.trains)
-    detail = {
-        "adam": f"betas ({', '.join(map(str, options.betas))})",
-        "sgd": f"momentum {options.momentum:g}",
-        "rmsprop": "",
-    }[options.name]
     often = f", {_times(phase.repeats)}" if phase.repeats != 1 else ""
     often += f", {game.recipe.batch * phase.scale} samples" if phase.scale > 1 else ""
     often += f", every {phase.every} iterations" if phase.every > 1 else ""
-    return f"trains {' and '.join(phase.trains)}{often}; {options.name} lr {options.step_size()} {detail}".rstrip()
+    given = _shown(options, game.optimizers[options.name])
+    return f"trains {' and '.join(phase.trains)}{often}; {' '.join([options.name, *given])}"
+
+
+def _shown(options: Optimizer, cls: type) -> Iterator[str]:
+    """The settings of an optimiser that are worth a word: step size, means, and what is its own."""
+    parameters, given = inspect.signature(cls).parameters, settings(cls, options)
+    for name in dict.fromkeys(["lr", "betas", "momentum", *options.options]):
+        if name in parameters and (value := given.get(name, parameters[name].default)) != 0:
+            shown = f"({', '.join(map(str, value))})" if isinstance(value, tuple) else value
+            yield f"{name} {shown}"
 
 
 def _times(repeats: int | Callable[[int], int]) -> str:

@@ -13,11 +13,11 @@ import tomli_w
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ..contract import Course, says_course
+from ..contract import Course, Moment, says_course
 from ..errors import RecipeError, did_you_mean, printable
+from .growth import STRICT, Growth
 from .options import (
     SECTIONS,
-    STRICT,
     Checkpoints,
     Ema,
     Evaluation,
@@ -28,7 +28,7 @@ from .options import (
     Previews,
     TrainerOptions,
 )
-from .settings import NUMBERS, count, counts, known_as
+from .parsing import NUMBERS, count, counts, known_as
 
 _PARTS = ("data", "generator", "discriminator", "loss")
 
@@ -39,6 +39,7 @@ class Recipe:
 
     images: real images shown to D, the duration of the run.  batch: images an update, the most where it changes.
     batch_course: of a batch that changes, which a file has in place of its number.
+    growth: how players grow that can; without, they are trained whole.
     optimizer: options common to all players, and tables that override them: "G" for every generator, "D" for every
     discriminator, or a role's full name.
     """
@@ -55,6 +56,7 @@ class Recipe:
     penalty: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     optimizer: Mapping[str, Any] = field(default_factory=dict)
+    growth: Growth | None = None
     ema: Ema = Ema()
     previews: Previews = Previews()
     checkpoints: Checkpoints = Checkpoints()
@@ -80,6 +82,8 @@ class Recipe:
             if isinstance(tree.get(section), Mapping):
                 tree[section] = counts(tree[section])
         _refuse_bad_name(tree.get("name"))
+        if isinstance(tree.get("growth"), Mapping) and tree["growth"].get("batch"):
+            tree["batch"] = _largest(tree)
         try:
             recipe: Recipe = TypeAdapter(cls).validate_python(tree)
         except ValidationError as error:
@@ -106,8 +110,12 @@ class Recipe:
 
     def batches(self) -> set[int]:
         """Every size that a batch has in the run."""
-        stages = self.batch_course.stages if self.batch_course else ()
-        return {round(stage.start) for stage in stages} or {self.batch}
+        course = self.batch_steps()
+        return {round(stage.start) for stage in course.stages} if course else {self.batch}
+
+    def batch_steps(self) -> Course | None:
+        """The course of the batch, its own or that of growth; None where it stays as it is."""
+        return self.growth.by_level(self.growth.batch) if self.growth and self.growth.batch else self.batch_course
 
     def families(self) -> list[str]:
         """Names of the optimizer's tables."""
@@ -126,17 +134,29 @@ class Recipe:
         return self.optimizer_for(None)
 
     def optimizer_for(self, family: str | None) -> Optimizer:
-        """The common options overlaid with the family's table. Raises `RecipeError` for unknown keys or values."""
+        """The common options overlaid with the family's table. Raises `RecipeError` for values that cannot be."""
         options = {key: value for key, value in self.optimizer.items() if not _is_family(value)}
         where = "optimizer"
         if family is not None:
             options |= self.optimizer[family]
             where += f".{family}"
+        known = {one.name for one in fields(Optimizer)} - {"options"}
         try:
-            optimizer: Optimizer = TypeAdapter(Optimizer).validate_python(options)
+            own = {key: _own_option(f"{where}.{key}", options.pop(key)) for key in sorted(options.keys() - known)}
+            optimizer: Optimizer = TypeAdapter(Optimizer).validate_python({**options, "options": own})
             return optimizer
         except ValidationError as error:
             raise RecipeError("; ".join(_explain(detail, where) for detail in error.errors())) from error
+
+
+def _own_option(name: str, value: Any) -> Any:
+    """An option of one optimiser alone, its courses read. Raises `RecipeError`."""
+    try:
+        if says_course(value):
+            return Course.parse(value)
+    except ValueError as error:
+        raise RecipeError(f"{name} = {value!r}: {error}") from error
+    return tuple(_own_option(name, one) for one in value) if isinstance(value, list | tuple) else value
 
 
 def _is_family(value: Any) -> bool:
@@ -160,6 +180,15 @@ def _stages(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {"batch": round(course.high), "batch_course": course}
 
 
+def _largest(tree: Mapping[str, Any]) -> Any:
+    """The largest batch of those that growth has. Raises `RecipeError` if the recipe has a course of its own."""
+    if "batch_course" in tree:
+        raise RecipeError("growth.batch says how the batch changes: leave out the course of `batch`")
+    given = tree["growth"]["batch"]
+    numbers = [one for one in given if isinstance(one, int)] if isinstance(given, list) else []
+    return max(numbers, default=tree.get("batch", 64))
+
+
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Lines "key: old -> new" for every leaf in which two recipe mappings differ."""
     lines = []
@@ -178,7 +207,7 @@ def _shown(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """TOML knows lists and tables, but neither tuples nor None nor courses."""
-    if isinstance(value, Course):
+    if isinstance(value, Course | Moment):
         return str(value)
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items() if item is not None}

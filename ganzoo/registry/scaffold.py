@@ -26,6 +26,7 @@ _SUMMARIES = {
     "penalty": "Keeps D's logits on real samples near 0",
     "augmentation": "Normal noise on every sample that D sees",
     "dataset": "Points on a spiral in the plane",
+    "optimizer": "Steps of a fixed length along the gradient's signs",
     "callback": "Writes each row of metrics as a line of text",
     "features": "Pixels of a small copy of the picture",
     "converter": "Two layers of another program, by the names of its state dict",
@@ -38,6 +39,7 @@ _CLASSES = {
     "penalty": "Penalty",
     "augmentation": "Augmentation",
     "dataset": "Data",
+    "optimizer": "Optimizer",
     "callback": "Callback",
     "features": "Features",
     "converter": "Converter",
@@ -45,11 +47,12 @@ _CLASSES = {
 _IMPORTS = {
     "import math": {"dataset"},
     "from collections.abc import Mapping": {"dataset", "callback"},
-    "from typing import Any": {"callback", "converter"},
-    "import ganzoo": set(_CLASSES),
-    "import torch": {"generator", "augmentation", "dataset"},
+    "from typing import Any": {"callback", "converter", "optimizer"},
+    "import ganzoo": set(_CLASSES) - {"optimizer"},
+    "import torch": {"generator", "augmentation", "dataset", "optimizer"},
     "from torch import Tensor, nn": {"generator", "discriminator", "features"},
     "from torch import Tensor": {"loss", "penalty", "augmentation", "dataset"},
+    "from torch.nn import Parameter": {"optimizer"},
     "from torch.nn.functional import relu": {"loss"},
 }
 """Lines at the top of the module, and the kinds that need them; in the order that linters want."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import PluginError
 
-_GIVEN = ("source", "target", "sample", "classes")
+_GIVEN = ("source", "target", "sample", "classes", "parameters")
 """Leading parameters without a default that the core fills in; with a default they are options like any other."""
 
 

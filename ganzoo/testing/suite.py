@@ -11,7 +11,7 @@ from typing import Any
 
 from ..public import public
 from .outcome import ConformanceError, Failure, NotChecked, promised
-from .promises import data, games, layouts, module, networks, parts
+from .promises import data, games, layouts, module, networks, optimizers, parts
 from .subject import Options, Subject, subjects
 from .trial import Trial, undisturbed
 
@@ -29,6 +29,7 @@ _KINDS: Mapping[str, Mapping[str, Callable[[Trial], None]]] = {
     "penalty": games.CHECKS,
     "augmentation": {**parts.AUGMENTATION, **games.CHECKS},
     "dataset": {**data.CHECKS, **games.CHECKS},
+    "optimizer": {**optimizers.CHECKS, **games.CHECKS},
     "callback": parts.CALLBACK,
     "features": parts.FEATURES,
     "converter": parts.CONVERTER,

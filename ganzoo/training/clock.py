@@ -17,7 +17,7 @@ class Clock:
     """
 
     def __init__(self, context: TurnContext, recipe: Recipe) -> None:
-        self._context, self._recipe = context, recipe
+        self._context, self._recipe, self._batch = context, recipe, recipe.batch_steps()
         self._turning: list[Dial] = []
 
     def watch(self, modules: Iterable[nn.Module]) -> None:
@@ -32,8 +32,7 @@ class Clock:
 
     def batch(self, images: int) -> int:
         """Samples in a batch after so many images."""
-        stages = self._recipe.batch_course
-        return round(stages.at(images, self._recipe.images)) if stages else self._recipe.batch
+        return self._recipe.batch if self._batch is None else round(self._batch.at(images, self._recipe.images))
 
 
 def averaged(parts: nn.Module) -> Iterator[Tensor]:

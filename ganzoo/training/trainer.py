@@ -131,6 +131,8 @@ class Trainer:
     def _keep_time(self) -> None:
         """Dials, batch and turns are as they are to be after so many images; nothing recorded before fits others."""
         changed = self.clock.turn(self.images)
+        for team in self.teams.values() if changed else ():
+            team.grown()
         batch = self.clock.batch(self.images)
         if batch != self.feed.batch:
             self.feed.resize(batch)

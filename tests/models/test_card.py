@@ -278,6 +278,15 @@ def test_metrics_of_the_same_kind_are_replaced(folder):
         {"images": 1000, "seed": 3},
         {"data": "folder:my faces", "set": ["data.size=32"]},
         {"loss": "hinge", "penalty": ["r1"], "set": ["penalty.r1.gamma=2.0", "optimizer.D.lr=1e-4"]},
+        {"batch": "16 10%, 64", "penalty": ["r1"], "set": ["penalty.r1.gamma=2..0.2 cosine 10%"]},
+        {
+            "set": [
+                "optimizer.lr=[{value = 1e-3, until = '10%'}, {from = 1e-3, to = 0.0}]",
+                "growth.stable=10%",
+                "growth.batch=[8, 4]",
+                "ema.half_life_images=1k..10k 5%",
+            ]
+        },
         {"generator": "mlp", "discriminator": "mlp", "set": ["generator.widths=[8, 16]", "loss.smoothing=0.5"]},
     ],
 )

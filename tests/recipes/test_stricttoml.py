@@ -8,7 +8,7 @@ import pytest
 
 from ganzoo.errors import RecipeError
 from ganzoo.recipes import stricttoml
-from ganzoo.recipes.settings import find_recipe, parse_count, parse_setting
+from ganzoo.recipes.parsing import find_recipe, parse_count, parse_setting
 from ganzoo.registry.registry import registry
 
 HOSTILE = {

@@ -139,6 +139,27 @@ class F(ganzoo.FeatureExtractor):
 
     def forward(self, image):
         return image.float().mean((2, 3))
+
+
+class O(torch.optim.Optimizer):
+    """An optimiser.
+
+    lr: step size.  decay: of the mean.
+    """
+
+    def __init__(self, parameters: Any, lr: float = 0.01, decay: float = 0.5) -> None:
+        super().__init__(parameters, {"lr": lr, "decay": decay})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self.move(group, parameter)
+
+    def move(self, group, parameter):
+        mean = self.state[parameter].setdefault("mean", torch.zeros_like(parameter))
+        parameter.sub_(group["lr"] * mean.lerp_(parameter.grad, 1 - group["decay"]))
 '''
 INIT = '''
 """A plugin."""
@@ -151,7 +172,7 @@ def ganzoo_components():
     return [ganzoo.Component("{kind}", "{name}", "{package}.parts:{cls}", "summary")]
 '''
 CLASSES = {"generator": "G", "discriminator": "D", "loss": "L", "penalty": "P", "augmentation": "A", "dataset": "T",
-           "callback": "C", "features": "F"}  # fmt: skip
+           "optimizer": "O", "callback": "C", "features": "F"}  # fmt: skip
 
 
 @pytest.fixture
@@ -325,6 +346,16 @@ BROKEN = {
         "def forward(self, sample): return sample.round().detach() + 0 * sample.detach().requires_grad_()"),
     "augmentation crops": ("augmentation", "samples", "return what was given",
         "def forward(self, sample): return sample[1:]"),
+    "augmentation halves real samples": ("augmentation", "samples", "do not override it",
+        "def real(self, sample): return sample[:1]"),
+    "levels of other sizes": ("generator", "levels", "build it from `target`", """
+        def __init__(self, source: ganzoo.Sample | None, target: ganzoo.Sample, classes: int, latent: int = 4) -> None:
+            super().__init__(source, target, classes, latent)
+            self.level = ganzoo.Dial(1, structural=True)
+
+        def forward(self, source, label):
+            sample = super().forward(source, label)
+            return sample if self.level.level else sample[..., ::2]"""),
     "class names": ("dataset", "spec", "every class", "class_names = ('one', 'two', 'three')"),
     "labels from one": ("dataset", "samples", "from 0", """
         def load(self):
@@ -337,6 +368,20 @@ BROKEN = {
     "a list": ("dataset", "samples", "return a ganzoo.Table", "def load(self): return [1, 2]"),
     "another each time": ("dataset", "samples", "same data each time",
         "def load(self): return ganzoo.Table({'value': torch.randn(12, 2)}, torch.arange(12) % 2)"),
+    "steps uphill": ("optimizer", "steps", "against the gradient",
+        "def move(self, group, parameter): parameter.add_(group['lr'] * parameter.grad)"),
+    "moves what has no gradient": ("optimizer", "steps", "whose grad is None", """
+        @torch.no_grad()
+        def step(self, closure: Any = None) -> None:
+            super().step()
+            for parameter in self.param_groups[0]["params"]:
+                parameter.mul_(0.999)"""),
+    "step size of its own": ("optimizer", "step size", "not in the constructor",
+        "def move(self, group, parameter): parameter.sub_(0.01 * parameter.grad)"),
+    "remembers outside its state": ("optimizer", "state", "keep what lasts", """
+        def move(self, group, parameter):
+            self.count = getattr(self, "count", 0) + 1
+            parameter.sub_(group["lr"] / self.count * parameter.grad)"""),
     "wrong signature": ("callback", "run", "signatures of ganzoo.Callback", "def on_iteration(self): pass"),
     "state is an object": ("callback", "run", "numbers, strings", "def state_dict(self): return {'rows': object()}"),
     "features by batch": ("features", "features", "constants, not by the batch",

@@ -214,6 +214,7 @@ def test_a_setting_on_the_command_line_is_the_same_course(small):
         ({"optimizer": {"lr": "1e-3..-1"}}, "optimizer.lr = '1e-3..-1': it goes down to -1"),
         ({"optimizer": {"lr": "1e-3..0", "schedule": "linear"}}, "leave `schedule` out"),
         ({"optimizer": {"eps": "1e-8..1e-9"}}, "optimizer.eps"),
+        ({"optimizer": {"warmth": "1..x"}}, "optimizer.warmth = '1..x': '1..x' is no stage"),
         ({"batch": "4..8"}, "by steps of whole numbers"),
         ({"batch": "4 10%, 4.5"}, "by steps of whole numbers"),
         ({"batch": [{"value": 4}, {"value": 8}]}, "batch = .*needs an `until`"),

@@ -183,7 +183,7 @@ def test_weights_that_are_not_finite_are_never_checkpointed(small):
         trainer.state_dict()
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "optimistic-adam"])
 def test_a_trainer_goes_on_exactly_from_its_state(small, optimizer, tmp_path):
     from ganzoo.training import checkpoint
 

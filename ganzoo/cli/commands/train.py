@@ -10,8 +10,15 @@ from typing import Any
 
 import click
 
+from ...contract import says_course
 from ..counts import COUNT
 from ..launcher import explain
+
+
+def _batch(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """A number of images, or the course of one."""
+    return value if value is None or says_course(value) else COUNT.convert(value, option, context)
+
 
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--data", metavar="D", help="Data set: a name, folder:PATH, npz:PATH."),
@@ -22,7 +29,7 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--augment", metavar="A", multiple=True, help="An augmentation to add; may be repeated."),
     click.option("--set", "set_", metavar="PART.OPTION=VALUE", multiple=True, help="Any other option of the recipe."),
     click.option("--images", metavar="COUNT", help="Real images to show D, such as 200k or 25M."),
-    click.option("--batch", metavar="IMAGES", type=COUNT, help="Images an update."),
+    click.option("--batch", metavar="IMAGES", callback=_batch, help="Images an update; by stages: 16 10%, 64."),
     click.option("--seed", metavar="NUMBER", type=click.IntRange(min=0), help="Seed of weights, latents and data."),
     click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps."),
     click.option("--precision", type=click.Choice(["auto", "fp32", "tf32", "bf16"]), help="Of the networks."),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...compute import set_random_state
-from ...contract import ANY_FIELD, Sample
+from ...contract import ANY_FIELD, Sample, course_of
 from ...errors import DataError, Incompatible
 from ...training import Trainer, checkpoint
 from ..outcome import Failure, NotChecked, expect, promised
@@ -30,6 +30,8 @@ def game(trial: Trial, folder: Path = Path()) -> Trainer:
             return trial.game(trial.plan, folder, **{kind: trial.named()})
         if kind == "dataset":
             return _game_on(trial, folder)
+        if kind == "optimizer":
+            return trial.game(_VALUES, folder, optimizer=trial.named())
         if kind != "augmentation":
             trial.part()
         if kind == "loss":
@@ -86,13 +88,18 @@ def augmented_plan(trial: Trial) -> Plan:
 
 
 def training(trial: Trial) -> None:
-    """Three iterations: losses, gradients and weights stay finite, every parameter learns."""
+    """Three iterations: losses, gradients and weights stay finite, every parameter learns, at some level at least."""
     trainer = game(trial)
     before = {name: _copy(player.state_dict()) for name, player in trainer.players.items()}
-    for _ in range(3):
+    grown = [dial for dial in trainer.game.dials().values() if dial.structural]
+    last, learning = round(max((dial.high for dial in grown), default=0)), set[int]()
+    for level in (last, last, last, *range(last)):
+        for dial in grown:
+            dial.follow(course_of(level))
         with promised("three iterations with the reference partners", "read the traceback: run it with --debug"):
             trainer.iterate()
-        _check_gradients(trainer)
+        learning |= _check_gradients(trainer)
+    _check_all_learn(trainer, learning)
     with promised("finite losses and weights", "check scales and divisions by zero"):
         trainer.state_dict()
     for name, player in trainer.players.items():
@@ -101,16 +108,25 @@ def training(trial: Trial) -> None:
         expect(learned, f"{name} to learn", "its weights stay as they were", fix)
 
 
-def _check_gradients(trainer: Trainer) -> None:
+def _check_gradients(trainer: Trainer) -> set[int]:
+    """The parameters that have gradients, by id, all of them finite."""
+    found = set()
+    for role, player in trainer.players.items():
+        for name, parameter in player.named_parameters():
+            if parameter.grad is not None:
+                finite = bool(torch.isfinite(parameter.grad).all())
+                expect(finite, "finite gradients everywhere", f"NaN or infinity in {role}'s {name}", _FINITE)
+                found.add(id(parameter))
+    return found
+
+
+def _check_all_learn(trainer: Trainer, found: set[int]) -> None:
     learning = {id(parameter) for team in trainer.teams.values() for parameter in team.parameters}
     for role, player in trainer.players.items():
         for name, parameter in player.named_parameters():
-            if id(parameter) not in learning:
-                continue
             fix = "remove it, or build it only where it is used; a frozen one has requires_grad=False"
-            expect(parameter.grad is not None, "a gradient for every parameter", f"none for {role}'s {name}", fix)
-            finite = parameter.grad is not None and bool(torch.isfinite(parameter.grad).all())
-            expect(finite, "finite gradients everywhere", f"NaN or infinity in {role}'s {name}", _FINITE)
+            learns = id(parameter) in found or id(parameter) not in learning
+            expect(learns, "a gradient for every parameter", f"none for {role}'s {name}", fix)
 
 
 def checkpoints(trial: Trial) -> None:

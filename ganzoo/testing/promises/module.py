@@ -18,7 +18,11 @@ from ..outcome import Failure, NotChecked, expect, promised
 from ..subject import Subject
 from ..trial import Trial
 
-_CLASSES = ("generator", "discriminator", "loss", "penalty", "augmentation", "dataset", "callback", "features")
+_CLASSES = (
+    "generator", "discriminator", "loss", "penalty", "augmentation", "dataset", "optimizer", "callback", "features",
+)  # fmt: skip
+_FIXED = {"generator": 3, "discriminator": 3, "augmentation": 1, "optimizer": 1}
+"""How many of a constructor's parameters are no options, where there are any."""
 _PICKLING = {
     "pickle": ("load", "loads", "dump", "dumps", "Unpickler", "Pickler"),
     "torch": ("load", "save"),
@@ -112,7 +116,7 @@ def documented(trial: Trial) -> None:
     expect(bool(module.__doc__), f"a docstring of {module.__name__}", "none", "open the file with paper and licence")
     if "ptions:" in doc:
         return  # described elsewhere, where the docstring points to
-    fixed = {"generator": 3, "discriminator": 3, "augmentation": 1}.get(component.kind, 0)
+    fixed = _FIXED.get(component.kind, 0)
     options = list(inspect.signature(target).parameters)[fixed:]
     silent = [name for name in options if not re.search(rf"\b{re.escape(name)}\b", doc)]
     fix = "write 'name: what it does' in the class's docstring"
@@ -123,7 +127,7 @@ def annotated(trial: Trial) -> None:
     """Options have types, which is how values on the command line are checked, and defaults that pass the check."""
     if trial.component.kind not in _CLASSES:
         return
-    fixed = {"generator": 3, "discriminator": 3, "augmentation": 1}.get(trial.component.kind, 0)
+    fixed = _FIXED.get(trial.component.kind, 0)
     options = list(inspect.signature(trial.target).parameters.values())[fixed:]
     bare = [
         one.name for one in options if one.annotation is one.empty or one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL)

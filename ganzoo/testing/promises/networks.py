@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ...contract import course_of, dials
 from ...errors import Incompatible
 from ...models import save_tensors
 from ..outcome import Failure, expect, promised
@@ -67,6 +68,16 @@ def _check_output(network: nn.Module, trial: Trial, plan: Plan, output: Tensor, 
     inside = target.low - slack <= low and high <= target.high + slack
     fix = "scale a tanh to target.low and target.high, and leave it out where target.bounded is False"
     expect(inside, f"values in [{target.low:g}, {target.high:g}]", f"[{low:.3g}, {high:.3g}]", fix)
+
+
+def levels(trial: Trial) -> None:
+    """A network that grows is built whole, and honours its spec at every level and while one is fading in."""
+    for plan in trial.plans:
+        network = trial.network(plan).train()
+        for _, dial in dials(network):
+            for half in range(2 * dial.level if dial.structural else 0):
+                dial.follow(course_of(half / 2))
+                _check_output(network, trial, plan, run(network, trial, plan, 2), 2)
 
 
 def labels(trial: Trial) -> None:
@@ -226,6 +237,7 @@ _RESHAPES = ("View", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Select", "To
 
 _COMMON: Mapping[str, Callable[[Trial], None]] = {
     "specs": specs,
+    "levels": levels,
     "labels": labels,
     "devices and dtypes": moves,
     "determinism": determinism,

@@ -80,6 +80,10 @@ def augments(trial: Trial) -> None:
         torch.manual_seed(3)
         with promised(f"to augment {plan.target}", "take (N, *target.shape) and return the same shape"):
             outputs.append(augmentation(sample))
+    with promised(f"real({plan.target}) to change real samples", "take (N, *target.shape) and return the same shape"):
+        real = augmentation.real(sample.detach())
+    fix = "return what was given, changed, or do not override it"
+    expect(real.shape == sample.shape, f"{tuple(sample.shape)} from real()", str(tuple(real.shape)), fix)
     first, again = outputs
     found = f"{tuple(first.shape)} {first.dtype}"
     fix = "return what was given, changed"

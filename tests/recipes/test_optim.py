@@ -2,11 +2,24 @@ from __future__ import annotations
 
 import pytest
 import torch
+from fakes import fake_plugin
 from torch import nn
 
-from ganzoo import Phase
+from ganzoo import Component, Incompatible, Phase
+from ganzoo.recipes.check import check
+from ganzoo.recipes.optim import Steps, lazy_ratio, settings, settings_at
+from ganzoo.recipes.optim import make_optimizer as make
 from ganzoo.recipes.options import Optimizer
-from ganzoo.training.optim import Steps, lazy_ratio, make_optimizer, settings_at
+from ganzoo.recipes.plan import courses, describe
+from ganzoo.registry.registry import Registry, installed_points, registry
+
+
+def make_optimizer(parameters, options, ratio=1.0, fused=True):
+    return make(registry().load("optimizer", options.name), parameters, options, ratio, fused)
+
+
+def now(options: Optimizer, images: int, total: int = 1000) -> dict:
+    return settings_at(settings(registry().load("optimizer", options.name), options), images, total)
 
 
 def phase(every: int) -> Phase:
@@ -43,12 +56,12 @@ def test_lazy_correction_reaches_lr_and_betas():
 )
 def test_schedules_count_images(schedule, images, factor):
     options = Optimizer(lr=2.0, schedule=schedule, decay_start_images=200)
-    assert settings_at(options, images, 1000)["lr"] == pytest.approx(2.0 * factor)
+    assert now(options, images)["lr"] == pytest.approx(2.0 * factor)
 
 
 def test_schedule_images_overrides_the_length_of_the_run():
     options = Optimizer(lr=1.0, schedule="linear", schedule_images=100)
-    assert settings_at(options, 50, 1000)["lr"] == pytest.approx(0.5)
+    assert now(options, 50)["lr"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +106,7 @@ def test_gathered_steps_are_the_optimisers_own(options):
     ours, theirs = ([nn.Parameter(torch.linspace(-1, 1, 6).view(2, 3)), nn.Parameter(torch.ones(4))] for _ in range(2))
     optimizer, reference = make_optimizer(ours, options), make_optimizer(theirs, options)
     steps = Steps(optimizer)
+    assert steps._fused == (options.name != "rmsprop")
     for number in range(5):
         for group in (*optimizer.param_groups, *reference.param_groups):
             group["lr"] = 0.1 / (number + 1)
@@ -123,3 +137,78 @@ def test_hooks_and_missing_gradients_go_through_the_optimiser():
     steps.step()
     assert torch.equal(parameters[1], before)
     assert optimizer.state[parameters[0]]["step"] == 3
+
+
+class Rateless(torch.optim.Optimizer):
+    """Knows no step size, and keeps its pace to itself."""
+
+    def __init__(self, parameters, pace: float = 1.0) -> None:
+        super().__init__(parameters, {})
+        self.pace = pace
+
+    def step(self, closure=None) -> None:
+        return None
+
+
+def with_others() -> Registry:
+    parts = [
+        Component("optimizer", "adamw", "torch.optim:AdamW", "x"),
+        Component("optimizer", "rateless", f"{__name__}:Rateless", "x"),
+        Component("optimizer", "none", "torch.nn:Linear", "x"),
+    ]
+    return Registry([*installed_points(), fake_plugin("others", "ganzoo-others", parts)])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"name": "adma"}, "no optimizer 'adma' \\(did you mean 'adam'"),
+        ({"D": {"lrr": 1}}, "optimizer adam has no option 'lrr' \\(did you mean 'lr'\\?\\): its options are lr, betas"),
+        ({"name": "sgd", "betas": [0.5, "0.9..0.99"]}, "optimizer sgd has no option 'betas', so that its course"),
+        ({"name": "rateless", "lr": 0.1}, "optimizer rateless has no step size"),
+        ({"name": "rateless", "schedule": "linear"}, "optimizer rateless has no step size"),
+        ({"name": "rateless", "pace": "1..2"}, "optimizer rateless keeps 'pace' for good"),
+        ({"name": "none"}, "optimizer none is no torch.optim.Optimizer"),
+        ({"betas": [0.5, "0.9..1.5"]}, "optimizer adam cannot be built: .*1.5"),
+        ({"name": "adamw", "maximize": "much"}, "optimizer adamw: maximize = 'much'"),
+    ],
+)
+def test_what_an_optimiser_cannot_do_is_refused_before_anything_is_read(small, options, words):
+    with pytest.raises(Incompatible, match=words):
+        check(small(optimizer=options), with_others())
+
+
+def test_common_options_that_an_optimiser_has_not_are_left_out(small):
+    game = check(small(optimizer={"betas": [0.0, 0.9], "name": "sgd", "G": {"name": "optimistic-adam"}}), registry())
+    rows = dict(describe(game, "cpu", "fp32"))
+    assert rows["phase D"] == "trains D; sgd lr 0.001"
+    assert rows["phase G"] == "trains G; optimistic-adam lr 0.001 betas (0.0, 0.9)"
+
+
+def test_any_class_of_torch_is_an_optimiser_with_courses_and_its_own_defaults(small):
+    game = check(small(optimizer={"name": "adamw", "weight_decay": "0..0.1", "amsgrad": False}), with_others())
+    assert list(courses(game)) == ["optimizer.weight_decay"]
+    given = settings(torch.optim.AdamW, game.recipe.optimizer_of(("D",)))
+    assert make(torch.optim.AdamW, [nn.Parameter(torch.ones(1))], Optimizer("adamw")).defaults["betas"] == (0.9, 0.999)
+    assert settings_at(given, 160, 320)["weight_decay"] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (torch.optim.AdamW, {"weight_decay": 0.5}),
+        (torch.optim.Adam, {"amsgrad": True}),
+        (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    ],
+)
+def test_what_torchs_kernels_of_adam_and_sgd_do_not_know_steps_by_itself(cls, options):
+    ours, theirs = ([nn.Parameter(torch.linspace(-1, 1, 6))] for _ in range(2))
+    optimizer, reference = cls(ours, lr=0.1, **options), cls(theirs, lr=0.1, **options)
+    steps = Steps(optimizer)
+    for number in range(4):
+        for one, two in zip(ours, theirs, strict=True):
+            one.grad = torch.sin(one.detach() * (number + 1))
+            two.grad = torch.sin(two.detach() * (number + 1))
+        steps.step()
+        reference.step()
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
