@@ -15,7 +15,7 @@ BUILT = [one for one in registry().all() if one.component.kind not in ("recipe",
 def test_what_is_read_from_the_source_is_what_python_sees(one):
     cls = registry().load(one.component.kind, one.component.name)
     described = describe(one.component.target)
-    given = {"generator": 3, "discriminator": 3, "augmentation": 1}.get(one.component.kind, 0)
+    given = {"generator": 3, "discriminator": 3, "augmentation": 1, "optimizer": 1}.get(one.component.kind, 0)
     parameters = list(inspect.signature(cls).parameters.values())[given:]
     assert [option.name for option in described.options] == [p.name for p in parameters]
     for option, parameter in zip(described.options, parameters, strict=True):
