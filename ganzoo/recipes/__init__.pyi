@@ -4,6 +4,7 @@ from .build import checked_options as checked_options
 from .check import refuse_unsplittable as refuse_unsplittable
 from .command import command_for as command_for
 from .options import Checkpoints as Checkpoints
+from .options import EarlyStopping as EarlyStopping
 from .options import Ema as Ema
 from .options import Health as Health
 from .options import Optimizer as Optimizer
@@ -20,3 +21,4 @@ from .recipe import Recipe as Recipe
 from .recipe import differences as differences
 from .settings import known_as as known_as
 from .settings import parse_count as parse_count
+from .settings import parse_value as parse_value
