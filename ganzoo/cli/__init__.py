@@ -21,6 +21,7 @@ _MODULES = {
     "show": "catalogue",
     "eval": "evaluate",
     "doctor": "report",
+    "runs": "report",
     "push": "hub",
     "pull": "hub",
     "search": "hub",
