@@ -26,7 +26,6 @@ from .public import public
 from .recipes import Changes, Game, Recipe, Request, known_as, refuse_unsplittable, resolve
 from .recipes.check import check
 from .registry.registry import registry
-from .report import Options, write_report
 from .training import (
     CHECKPOINTS,
     METRICS,
@@ -205,11 +204,18 @@ def _train(
             writer.save_model(trainer)
             for evaluator in evaluators:
                 evaluator.record(folder / "model", folder.name if folder.is_absolute() else str(folder))
-        if trainer.ended:
-            write_report(folder, [], folder / "report.html", Options(neighbours=False))
+            if trainer.ended:
+                _write_report(folder)
     if trainer.stop_requested:
         world.wait()  # torchrun ends all as soon as one is gone: not before the last checkpoint is written
     return Run(folder, trainer.images, trainer.stop_requested, trainer.ended)
+
+
+def _write_report(folder: Path) -> None:
+    """The page of a run; what draws it is imported only then."""
+    from .report import Options, write_report
+
+    write_report(folder, [], folder / "report.html", Options(neighbours=False))
 
 
 def _advice(folder: Path) -> str:

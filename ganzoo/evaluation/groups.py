@@ -65,7 +65,7 @@ def ranks(spreads: Mapping[str, Spread], better: Literal["lower", "higher"]) -> 
     """The best and the worst place that each group may have; equal where intervals allow one place only.
 
     A group is better than another if its interval lies wholly on the better side of the other's. None for groups
-    without interval.
+    without interval, and for one that is alone in having one.
     """
     bounds = {name: one.bounds for name, one in spreads.items()}
     known = {name: one for name, one in bounds.items() if one is not None}
@@ -74,7 +74,7 @@ def ranks(spreads: Mapping[str, Spread], better: Literal["lower", "higher"]) -> 
         return a[1] < b[0] if better == "lower" else a[0] > b[1]
 
     found: dict[str, tuple[int, int] | None] = dict.fromkeys(spreads)
-    for name, own in known.items():
+    for name, own in known.items() if len(known) > 1 else ():
         above = sum(ahead(other, own) for other in known.values())
         below = sum(ahead(own, other) for other in known.values())
         found[name] = (1 + above, len(known) - below)

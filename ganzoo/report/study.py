@@ -97,7 +97,8 @@ def _note(told: Sequence[Group], by: str | None, places: Mapping[str, Any]) -> s
         return "Values are mean ± standard deviation over seeds."
     without = [one.group for one in told if places.get(one.group) is None]
     if len(without) == len(told):
-        return f"Nothing is ranked by {by}: an interval takes at least two seeds of a group, all with a result."
+        wanted = "that takes intervals of two groups, each of two seeds or more, all with a result"
+        return f"Nothing is ranked by {by}: {wanted}."
     more = f" Without a place, as some seeds have no result: {'; '.join(without)}." if without else ""
     open_ = any(place and place[0] != place[1] for place in places.values())
     advice = " More seeds make intervals narrower." if open_ else ""
@@ -206,17 +207,21 @@ def _differences(plan: Plan) -> tuple[list[str], list[tuple[str, list[str]]]]:
     return list(firsts), [(key, values) for key, values in rows if len(set(values)) > 1]
 
 
+_OWN = ("images", "real", "seed")
+"""Facts of a measurement that are not about how it was made, or that each run has for itself."""
+
+
 def _measured(plan: Plan, place: Place) -> list[tuple[str, str]]:
-    """How each metric was measured, which is the same for all runs of one evaluation."""
-    found: dict[str, dict[str, None]] = {}
+    """How metrics were measured: those that were alike together, and how."""
+    ways: dict[str, dict[str, None]] = {}
     for cell in plan.cells:
         result = place.result(cell)
         for one in result.metrics if result else ():
-            facts = {key: value for key, value in one["provenance"].items() if key not in ("images", "real")}
-            told = [f"against {one['data']} {one['split']}", f"{one['samples']:,} samples"]
-            told += [f"{key} {value}" for key, value in facts.items() if "best" not in key]
-            found.setdefault(one["name"], {})[", ".join(told)] = None
-    return [(name, "; or ".join(ways)) for name, ways in found.items()]
+            facts = {key: value for key, value in one["provenance"].items() if key not in _OWN and "best" not in key}
+            told = [f"against {one['data']} {one['split']}", f"{one['samples']:,} samples, drawn with the run's seed"]
+            told += [f"{key} {value}" for key, value in facts.items()]
+            ways.setdefault(", ".join(told), {})[one["name"]] = None
+    return [(", ".join(names), way) for way, names in ways.items()]
 
 
 def _environment(plan: Plan, place: Place) -> list[tuple[str, str]]:

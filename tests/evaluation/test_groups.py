@@ -32,6 +32,7 @@ def test_places_are_single_only_where_intervals_lie_apart():
     assert [told_rank(one) for one in found.values()] == ["1", "2–3", "2–3", ""]
     higher = ranks({name: spread(values) for name, values in groups.items()}, "higher")
     assert higher["best"] == (3, 3)
+    assert ranks({"best": spread([1.0, 1.1]), "one": spread([0.1])}, "lower") == {"best": None, "one": None}
 
 
 def test_runs_that_differ_in_the_seed_alone_are_one_group_with_a_name_that_tells_it_apart():

@@ -20,8 +20,9 @@ FACTS = {"seconds": 12.0, "torch": "9.9", "device": "cpu, 2 cores"}
 
 @pytest.fixture
 def planned():
-    """A study of two losses and three seeds, and a function that notes a run's result."""
-    grid = {"recipe": ("ring",), "loss": ("hinge", "least-squares"), "generator": ("mlp", "dcgan")}
+    """A study of three losses and three seeds, and a function that notes a run's result."""
+    losses = ("hinge", "least-squares", "non-saturating")
+    grid = {"recipe": ("ring",), "loss": losses, "generator": ("mlp", "dcgan")}
     plan = plan_study(Study("two losses", grid, (0, 1, 2), 4_000), registry())
     place = Place(Path("s"))
     place.prepare(plan.cells)
@@ -36,44 +37,49 @@ def planned():
     return plan, place, note
 
 
-def test_groups_are_ranked_where_intervals_lie_apart(planned):
+def noted(planned, *values: float | None):
+    """The summary with these numbers of one loss after the other; None diverged."""
     plan, place, note = planned
-    for number, value in enumerate([9.0, 9.1, 8.9, 1.0, 1.1, 0.9]):
-        note(number, value)
-    found = summary(plan, place)
+    for number, value in enumerate(values):
+        note(number, value, "diverged" if value is None else "finished")
+    return summary(plan, place)
+
+
+def test_groups_are_ranked_where_intervals_lie_apart_and_share_places_elsewhere(planned):
+    found = noted(planned, 9.0, 9.1, 8.9, 1.0, 1.1, 0.9, 8.0, 10.0, 9.5)
     assert [(one.rank, one.group, one.told("fid")) for one in found.groups] == [
-        ("1", "loss least-squares, generator mlp", "1 ± 0.1"), ("2", "loss hinge, generator mlp", "9 ± 0.1"),
-    ]  # fmt: skip
-    assert "Ranked by fid (lower is better)" in found.note
-
-
-def test_groups_whose_intervals_overlap_share_places(planned):
-    plan, place, note = planned
-    for number, value in enumerate([9.0, 1.0, 5.0, 8.0, 2.0, 6.0]):
-        note(number, value)
-    found = summary(plan, place)
-    assert [one.rank for one in found.groups] == ["1–2", "1–2"] and "More seeds" in found.note
+        ("1", "loss least-squares, generator mlp", "1 ± 0.1"),
+        ("2–3", "loss hinge, generator mlp", "9 ± 0.1"),
+        ("2–3", "loss non-saturating, generator mlp", "9.167 ± 1"),
+    ]
+    assert "Ranked by fid (lower is better)" in found.note and "More seeds" in found.note
 
 
 def test_a_group_that_lost_a_seed_has_a_mean_but_no_place(planned):
-    plan, place, note = planned
-    for number, value in enumerate([9.0, 9.1, None, 1.0, 1.1, 0.9]):
-        note(number, value, "diverged" if value is None else "finished")
-    hinge = summary(plan, place).groups[1]
-    assert (hinge.rank, hinge.seeds, hinge.told("fid")) == ("", "2 of 3 (diverged)", "9.05 ± 0.071")
-    assert "Without a place, as some seeds have no result: loss hinge" in summary(plan, place).note
+    found = noted(planned, 9.0, 9.1, None, 1.0, 1.1, 0.9, 5.0, 5.1, 5.2)
+    last = found.groups[-1]
+    assert [one.rank for one in found.groups] == ["1", "2", ""]
+    assert (last.group, last.seeds, last.told("fid")) == (
+        "loss hinge, generator mlp", "2 of 3 (diverged)", "9.05 ± 0.071",
+    )  # fmt: skip
+    assert "Without a place, as some seeds have no result: loss hinge" in found.note
+
+
+def test_one_interval_alone_ranks_nothing(planned):
+    found = noted(planned, 9.0, 9.1, None, 1.0, 1.1, 0.9, 5.0, None, None)
+    assert [one.rank for one in found.groups] == ["", "", ""] and "Nothing is ranked by fid" in found.note
 
 
 def test_the_page_tells_results_reasons_and_where_they_come_from(planned):
     plan, place, note = planned
     assert "No run has been measured yet" in render(plan, place)
-    for number in range(6):
+    for number in range(9):
         note(number, float(number))
     page = render(plan, place)
     for part in (
         "loss hinge, generator dcgan",
         "<dd>9.9</dd>",
-        "72 s in all",
+        "108 s in all",
         "against ring train",
         "runs/hinge_mlp-seed2",
     ):
