@@ -43,6 +43,7 @@ from .training import (
 )
 from .training.callbacks import (
     CheckpointWriter,
+    EarlyStopping,
     Evaluator,
     HealthMonitor,
     MetricsWriter,
@@ -58,11 +59,13 @@ log = logging.getLogger("ganzoo")
 class Run:
     """A run folder: `recipe.toml`, `metrics.jsonl`, `samples/`, `checkpoints/`, `model/`."""
 
-    def __init__(self, folder: Path, images: int = 0, stopped: str | None = None) -> None:
+    def __init__(self, folder: Path, images: int = 0, stopped: str | None = None, ended: str | None = None) -> None:
         self.folder = folder
         self.images = images
         self.stopped = stopped
         """The name of the signal that ended training early, "health" if a failure did, or None."""
+        self.ended = ended
+        """Why a finished run has seen fewer images than its recipe says, as `stop` in the recipe asks for; or None."""
 
     def model(self, device: str | torch.device | None = None) -> Model:
         """The model as published: the moving average of the generator."""
@@ -167,11 +170,12 @@ def _train(
     unseen = held_out(game, samples, registry(), device) if recipe.health.held_out and world.leads else None
     health = HealthMonitor(recipe.health, unseen)
     writer = CheckpointWriter(recipe.checkpoints, _seconds(folder), health.spare)
+    early = EarlyStopping(recipe.stop, recipe.patient_about, _seconds(folder))
     metrics = MetricsWriter(recipe.metrics.every, health.news)
     stack: list[Callback] = [*game.callbacks.values(), *extra]
     if recipe.ema.half_life_images:
         stack.append(MovingAverage(recipe.ema))
-    stack += [health, metrics, *evaluators, PreviewWriter(recipe.previews), writer]
+    stack += [health, metrics, *evaluators, PreviewWriter(recipe.previews), early, writer]
     if progress:
         stack.append(Progress(findings=health.news))
     if world.leads:
@@ -200,9 +204,18 @@ def _train(
             writer.save_model(trainer)
             for evaluator in evaluators:
                 evaluator.record(folder / "model", folder.name if folder.is_absolute() else str(folder))
+            if trainer.ended:
+                _write_report(folder)
     if trainer.stop_requested:
         world.wait()  # torchrun ends all as soon as one is gone: not before the last checkpoint is written
-    return Run(folder, trainer.images, trainer.stop_requested)
+    return Run(folder, trainer.images, trainer.stop_requested, trainer.ended)
+
+
+def _write_report(folder: Path) -> None:
+    """The page of a run; what draws it is imported only then."""
+    from .report import Options, write_report
+
+    write_report(folder, [], folder / "report.html", Options(neighbours=False))
 
 
 def _advice(folder: Path) -> str:

@@ -110,6 +110,8 @@ def test_the_readmes_commands_run(capsys, tmp_path):
             words += ["--images", "32", "--batch", "16", "--device", "cpu"]
             if any(word in command for word in ONLINE):
                 words[0] = "check"
+        if words[0] == "study":
+            words.append("--check")
         if "folder:" in command:
             words = [word for word in words if not word.startswith("folder:")]
             words[words.index("--data") : words.index("--data") + 1] = ["--data", "fashion-mini"]
@@ -120,6 +122,21 @@ def test_the_readmes_commands_run(capsys, tmp_path):
         with pytest.raises(SystemExit) as ended:
             cli.main(words)
         assert not ended.value.code, (command, capsys.readouterr().err)
+
+
+def test_the_commands_of_the_page_on_studies_work(capsys):
+    page = ROOT / "docs" / "studies.md"
+    (file,) = blocks(page, "toml")
+    Path("losses.toml").write_text(file)
+    lines = "\n".join([*blocks(page, "sh"), "ganzoo study losses.toml"]).splitlines()
+    for command in filter(None, [line.split("#")[0].strip() for line in lines]):
+        words = shlex.split(command)[1:]
+        context = cli.cli.get_command(None, words[0]).make_context(words[0], words[1:])
+        assert context.params
+        if words[0] == "study":
+            with pytest.raises(SystemExit) as ended:
+                cli.main([*words, "--check"])
+            assert not ended.value.code and capsys.readouterr().out.count("seed 2") == 4
 
 
 def test_ci_runs_the_readmes_test_command():

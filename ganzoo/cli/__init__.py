@@ -22,6 +22,7 @@ _MODULES = {
     "show": "catalogue",
     "eval": "evaluate",
     "doctor": "report",
+    "runs": "report",
     "push": "hub",
     "pull": "hub",
     "search": "hub",

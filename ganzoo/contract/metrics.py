@@ -30,10 +30,11 @@ BETTER: Mapping[str, Literal["lower", "higher"] | None] = {
 """Every metric, and which of its values are better; None for those that should be the data's own."""
 
 
-def watched(wanted: str) -> tuple[str, Literal["lower", "higher"]]:
-    """The name in `metrics.jsonl` of a value that `checkpoints.best` names, and which of its values are better.
+def watched(wanted: str, option: str = "checkpoints.best") -> tuple[str, Literal["lower", "higher"]]:
+    """The name in `metrics.jsonl` of a value that a recipe watches, and which of its values are better.
 
     wanted: a metric whose direction is known, such as "fid", or "lower NAME" or "higher NAME" for any other value.
+    option: of the recipe, for the error.
     Raises `RecipeError` if the direction is neither known nor given.
     """
     direction, _, name = wanted.rpartition(" ")
@@ -42,7 +43,7 @@ def watched(wanted: str) -> tuple[str, Literal["lower", "higher"]]:
     if better is None:
         near = did_you_mean(metric, (one for one, known in BETTER.items() if known))
         raise RecipeError(
-            f"checkpoints.best = {wanted!r}: which values of {name} are better is not known{near}: "
+            f"{option} = {wanted!r}: which values of {name} are better is not known{near}: "
             f"write 'lower {name}' or 'higher {name}'"
         )
     return f"{EVALUATED}{metric}" if metric in BETTER else name, better

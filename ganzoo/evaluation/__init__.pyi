@@ -10,3 +10,9 @@ from .evaluation import Question as Question
 from .features import data_name as data_name
 from .features import learned_name as learned_name
 from .features import learned_path as learned_path
+from .groups import Spread as Spread
+from .groups import group_by_recipe as group_by_recipe
+from .groups import leaves as leaves
+from .groups import ranks as ranks
+from .groups import spread as spread
+from .groups import told_rank as told_rank

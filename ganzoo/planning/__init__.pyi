@@ -5,3 +5,15 @@ from .measure import Measured as Measured
 from .rehearsal import MadeUp as MadeUp
 from .speed import fast_path as fast_path
 from .speed import told_threads as told_threads
+from .study import Cell as Cell
+from .study import Plan as Plan
+from .study import Study as Study
+from .study import groups as groups
+from .study import parse_axis as parse_axis
+from .study import parse_seeds as parse_seeds
+from .study import plan_study as plan_study
+from .study import read_study as read_study
+from .trials import RESULTS as RESULTS
+from .trials import Place as Place
+from .trials import Result as Result
+from .trials import Trials as Trials

@@ -11,6 +11,7 @@ from .optim import make_optimizer as make_optimizer
 from .optim import settings as settings
 from .optim import settings_at as settings_at
 from .options import Checkpoints as Checkpoints
+from .options import EarlyStopping as EarlyStopping
 from .options import Ema as Ema
 from .options import Health as Health
 from .options import Optimizer as Optimizer
@@ -19,6 +20,7 @@ from .options import Previews as Previews
 from .options import TrainerOptions as TrainerOptions
 from .parsing import known_as as known_as
 from .parsing import parse_count as parse_count
+from .parsing import parse_value as parse_value
 from .plan import Changes as Changes
 from .plan import Request as Request
 from .plan import courses as courses

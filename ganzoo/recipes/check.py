@@ -39,26 +39,35 @@ def check(recipe: Recipe, registry: Registry) -> Game:
 
 def _unmeasured(game: Game) -> list[str]:
     """What the recipe wants to know in training, and nothing will measure."""
-    options, best = game.recipe.eval, game.recipe.checkpoints.best
+    options, stop = game.recipe.eval, game.recipe.stop
     problems = []
     if not options.every and (options.metrics or options.features):
         given = "metrics" if options.metrics else "features"
         problems.append(f"eval.{given} is given, but nothing is evaluated: add --set eval.every=50k, or leave it out")
-    if best is None:
-        return problems
-    try:
-        name = watched(best)[0]
-    except RecipeError as error:
-        return [*problems, str(error)]
-    metric = name.removeprefix(EVALUATED)
-    if metric != name and not options.every:
-        problems.append(f"checkpoints.best = {best!r}, but nothing measures it: add --set eval.every=50k")
-    elif metric != name and (measured := _metrics(game)) and metric not in measured:
-        problems.append(
-            f"checkpoints.best = {best!r}, but eval.metrics measures {', '.join(measured)}: name one of these, or add "
-            f"{metric} to eval.metrics"
-        )
+    if stop.patience and not game.recipe.patient_about:
+        problems.append("stop.patience is given, but not of what: add --set stop.metric=fid, or another metric")
+    if stop.metric and not stop.patience:
+        problems.append(f"stop.metric = {stop.metric!r}, but there is no limit: add --set stop.patience=100k")
+    for option, wanted in (("checkpoints.best", game.recipe.checkpoints.best), ("stop.metric", stop.metric)):
+        problems += _unwatched(game, option, wanted) if wanted else []
     return problems
+
+
+def _unwatched(game: Game, option: str, wanted: str) -> list[str]:
+    """Why a value that the recipe watches would never be seen."""
+    try:
+        name = watched(wanted, option)[0]
+    except RecipeError as error:
+        return [str(error)]
+    metric = name.removeprefix(EVALUATED)
+    if metric != name and not game.recipe.eval.every:
+        return [f"{option} = {wanted!r}, but nothing measures it: add --set eval.every=50k"]
+    if metric != name and (measured := _metrics(game)) and metric not in measured:
+        return [
+            f"{option} = {wanted!r}, but eval.metrics measures {', '.join(measured)}: name one of these, or add "
+            f"{metric} to eval.metrics"
+        ]
+    return []
 
 
 def _metrics(game: Game) -> tuple[str, ...]:

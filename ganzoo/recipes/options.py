@@ -159,6 +159,20 @@ class Health:
 
 
 @dataclass(frozen=True, config=STRICT)
+class EarlyStopping:
+    """Ends training before its images, with all that a finished run has; with more of either it goes on.
+
+    patience: images without a better value of `metric`; 0 for any number.
+    metric: as in `checkpoints.best`, and by default that.
+    minutes: of training, those before a resume included; 0 for any number.
+    """
+
+    patience: int = Field(default=0, ge=0)
+    metric: str | None = Field(default=None, pattern=r"^((lower|higher) )?\S+$")
+    minutes: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, config=STRICT)
 class TrainerOptions:
     """precision: bf16 and tf32 need hardware; auto takes the fastest that is safe.
 
@@ -201,5 +215,6 @@ SECTIONS: Mapping[str, Any] = {
     "metrics": Metrics,
     "eval": Evaluation,
     "health": Health,
+    "stop": EarlyStopping,
     "trainer": TrainerOptions,
 }

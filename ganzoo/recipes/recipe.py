@@ -19,6 +19,7 @@ from .growth import STRICT, Growth
 from .options import (
     SECTIONS,
     Checkpoints,
+    EarlyStopping,
     Ema,
     Evaluation,
     Health,
@@ -63,6 +64,7 @@ class Recipe:
     metrics: Metrics = Metrics()
     eval: Evaluation = Evaluation()
     health: Health = Health()
+    stop: EarlyStopping = EarlyStopping()
     trainer: TrainerOptions = TrainerOptions()
     callbacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -78,7 +80,7 @@ class Recipe:
         if isinstance(tree.get("callbacks"), Mapping):
             switched = {name: {} if on is True else on for name, on in tree["callbacks"].items() if on is not False}
             tree["callbacks"] = switched
-        for section in ("previews", "checkpoints", "metrics", "eval", "ema", "optimizer"):
+        for section in ("previews", "checkpoints", "metrics", "eval", "ema", "optimizer", "stop"):
             if isinstance(tree.get(section), Mapping):
                 tree[section] = counts(tree[section])
         _refuse_bad_name(tree.get("name"))
@@ -98,15 +100,19 @@ class Recipe:
         tree["batch"] = tree.pop("batch_course") or self.batch
         for part in _PARTS:
             tree[part] = {"name": tree[part]["name"], **tree[part]["options"]}
-        if self.eval == Evaluation():
-            del tree["eval"]  # runs that are not evaluated are those of recipes without the section
-        if self.health == Health():
-            del tree["health"]  # runs that are only watched too
+        for section, unused in (("eval", Evaluation()), ("health", Health()), ("stop", EarlyStopping())):
+            if getattr(self, section) == unused:
+                del tree[section]  # such runs are those of recipes without the section
         return _plain(tree)  # type: ignore[no-any-return]
 
     def dump(self) -> str:
         """The recipe as TOML."""
         return tomli_w.dumps(self.to_dict())
+
+    @property
+    def patient_about(self) -> str | None:
+        """The metric whose standstill ends training, if there is one."""
+        return (self.stop.metric or self.checkpoints.best) if self.stop.patience else None
 
     def batches(self) -> set[int]:
         """Every size that a batch has in the run."""

@@ -37,7 +37,8 @@ class Mark:
 class Chart:
     """One drawing.
 
-    curves: points by the name that its legend shows.  level: a value to compare with, drawn as a thin line.
+    curves: points by the name that its legend shows.  bands: (images, low, high) by such a name.
+    level: a value to compare with, drawn as a thin line.
     unit: True for values in [0, 1].  log: a logarithmic axis.
     """
 
@@ -47,6 +48,7 @@ class Chart:
     level: float | None = None
     unit: bool = False
     log: bool = False
+    bands: Mapping[str, Sequence[tuple[int, float, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,11 @@ def draw(chart: Chart, marks: Sequence[Mark], end: int, number: int) -> Drawing:
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(_WIDTH, _HEIGHT))
         axes = figure.add_axes((0.115, 0.135, 0.855, 0.80))
-        for (_, points), colour in zip(curves.items(), _LINES * len(curves), strict=False):
+        for (name, points), colour in zip(curves.items(), _LINES * len(curves), strict=False):
+            band = chart.bands.get(name, ())
+            if band:
+                images, low, high = zip(*band, strict=True)
+                axes.fill_between(images, low, high, color=colour, alpha=0.18, lw=0)
             x, y = [one[0] for one in points], [one[1] for one in points]
             axes.plot(x, y, color=colour, lw=1.4, marker="o" if len(points) == 1 else None, ms=3)
         values = [value for points in curves.values() for _, value in points]

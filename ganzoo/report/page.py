@@ -15,13 +15,14 @@ import jinja2
 from markupsafe import Markup, escape
 
 from ..errors import GanzooError
+from ..evaluation import group_by_recipe, leaves
 from ..files import write_atomically
 from ..health import Finding, History, evaluated, open_findings, read_history, written
 from ..health.verdict import verdict
 from ..version import __version__
 from .charts import Drawing, draw
 from .frames import Frame, data_url, evenly, film, frame_of
-from .panels import compared_panels, marks, panels
+from .panels import compared_panels, grouped_panels, marks, panels
 
 _FILM_BYTES = 3_000_000
 
@@ -31,11 +32,13 @@ class Options:
     """neighbours: look for the training pictures nearest to samples.
 
     data: where the training pictures are, as in `ganzoo train --data`; by default published data of the recipe's name.
+    group: draw compared runs that differ in nothing but the seed as one curve, their mean in a band.
     live: a version, for a page that reloads itself when the server has another.
     """
 
     neighbours: bool = True
     live: str = ""
+    group: bool = False
     data: str | None = None
 
 
@@ -59,7 +62,7 @@ def render(folder: Path, others: Sequence[Path] = (), options: Options | None = 
     style, script = (_source(environment, name) for name in ("report.css", "report.js"))
     frames, lost = film(history.previews, _FILM_BYTES // (1 + len(compared)))
     findings = recorded(history)
-    drawings = _drawings(history, compared, findings)
+    drawings = _drawings(history, compared, findings, options.group)
     data = {"frames": [asdict(frame) for frame in frames], "charts": [list(one.curves.values()) for one in drawings]}
     return environment.get_template("report.html").render(
         title=_name(history),
@@ -112,16 +115,27 @@ def _with_code(text: str) -> Markup:
     return Markup("").join(code.format(part) if i % 2 else escape(part) for i, part in enumerate(parts))
 
 
-def _drawings(history: History, compared: Sequence[History], findings: Sequence[Finding]) -> list[Drawing]:
-    if compared:
-        runs = [history, *compared]
-        labels = [f"{i}. {_name(run)}" if _name(run) in [_name(one) for one in runs if one is not run] else _name(run)
-                  for i, run in enumerate(runs, 1)]  # fmt: skip
-        charts, numbers, end = compared_panels(runs, labels), [], max(run.images for run in runs)
-    else:
-        told = [one for one, _ in open_findings(findings)]
-        charts, numbers, end = panels(history), marks(told), history.images
-    return [draw(chart, numbers, end, i) for i, chart in enumerate(charts)]
+def _drawings(history: History, compared: Sequence[History], findings: Sequence[Finding], group: bool) -> list[Drawing]:
+    if not compared:
+        told = marks([one for one, _ in open_findings(findings)])
+        return [draw(chart, told, history.images, i) for i, chart in enumerate(panels(history))]
+    runs = [history, *compared]
+    end = max(run.images for run in runs)
+    charts = grouped_panels(_groups(runs)) if group else compared_panels(runs, _labels(runs))
+    return [draw(chart, [], end, i) for i, chart in enumerate(charts)]
+
+
+def _labels(runs: Sequence[History]) -> list[str]:
+    """Their names, with a number where two are the same."""
+    names = [_name(run) for run in runs]
+    return [f"{i}. {name}" if names.count(name) > 1 else name for i, name in enumerate(names, 1)]
+
+
+def _groups(runs: Sequence[History]) -> dict[str, list[History]]:
+    """Runs that differ in nothing but the seed, by what sets them apart from the others and how many they are."""
+    by_number = {str(number): run for number, run in enumerate(runs)}
+    members = group_by_recipe({number: run.recipe for number, run in by_number.items()})
+    return {f"{label} ({len(some)})": [by_number[one] for one in some] for label, some in members.items()}
 
 
 def _pictures(history: History, options: Options) -> dict[str, Any]:
@@ -161,17 +175,10 @@ def _compared(history: History) -> dict[str, Any]:
 
 def _differences(histories: Sequence[History]) -> list[tuple[str, list[str]]]:
     """Leaves of the recipes that are not the same in all runs."""
-    flat = [_flat(history.recipe) for history in histories]
+    flat = [leaves(history.recipe) for history in histories]
     keys = dict.fromkeys(key for one in flat for key in one)
     rows = [(key, [str(one.get(key, "–")) for one in flat]) for key in keys]
     return [(key, values) for key, values in rows if len(set(values)) > 1]
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        leaves |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + str(key): value}
-    return leaves
 
 
 def _name(history: History) -> str:

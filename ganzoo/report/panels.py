@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from ..evaluation import spread
 from ..health import Finding, History
-from .charts import Chart, Mark
+from .charts import Chart, Mark, Points
 
 _GROUPS = [
     ("Losses", "", r"loss/(.+)", {}),
@@ -61,6 +63,29 @@ def compared_panels(histories: Sequence[History], labels: Sequence[str]) -> list
     for name in [*known, *results]:
         curves = {label: history.curve(name) for label, history in zip(labels, histories, strict=True)}
         charts.append(Chart(name.removeprefix("health/"), {label: curve for label, curve in curves.items() if curve}))
+    return charts
+
+
+def grouped_panels(groups: Mapping[str, Sequence[History]]) -> list[Chart]:
+    """One chart a quantity, one curve a group of runs: the mean over its runs in a band of one deviation.
+
+    Where rows of a group's runs lie at the same images; a run that broke off ends its group's curve.
+    """
+    charts = []
+    histories = [history for some in groups.values() for history in some]
+    for chart in compared_panels(histories, [str(number) for number in range(len(histories))]):
+        curves, bands, number = dict[str, Points](), dict[str, list[tuple[int, float, float]]](), 0
+        for name, some in groups.items():
+            own = [dict(chart.curves.get(str(number + i), ())) for i in range(len(some))]
+            number += len(some)
+            common = sorted(set.intersection(*map(set, own))) if own else []
+            if common:
+                spreads = [(images, spread([one[images] for one in own])) for images in common]
+                curves[name] = [(images, one.mean) for images, one in spreads]
+                bands[name] = [(images, one.mean - (one.deviation or 0), one.mean + (one.deviation or 0))
+                               for images, one in spreads if one.deviation is not None]  # fmt: skip
+        if curves:
+            charts.append(replace(chart, curves=curves, bands=bands))
     return charts
 
 

@@ -50,8 +50,9 @@ def _completed(tree: dict[str, Any]) -> dict[str, Any]:
         return tree
 
 
-_FREE = ("trainer.micro_batch:", "trainer.workers:", "trainer.resident_share:")
-"""What a run may be resumed with whatever it was before: training that ran out of memory has to be."""
+_FREE = ("trainer.micro_batch:", "trainer.workers:", "trainer.resident_share:", "stop:", "stop.")
+"""What a run may be resumed with whatever it was before: training that ran out of memory has to be, and one that ended
+early may go on."""
 
 
 _FOLDERS = ("checkpoints", "samples", "model", "model-best")

@@ -98,6 +98,7 @@ def _training_facts(run: Trainer, seconds: float) -> dict[str, Any]:
         "images": run.images,
         "iterations": run.iteration,
         "seconds": round(seconds, 1),
+        **({"ended": run.ended} if run.ended else {}),
         "seed": run.recipe.seed,
         "weights": "moving average" if run.averages else "last",
         "device": torch.cuda.get_device_name(run.device) if on_gpu else f"{run.device.type}, {os.cpu_count()} cores",

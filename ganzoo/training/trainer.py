@@ -61,6 +61,8 @@ class Trainer:
         self.meter = Meter()
         self.averages: dict[str, nn.Module] = {}
         self.stop_requested: str | None = None
+        self.ended: str | None = None
+        """Why training came to its end before the recipe's images; it ends as if these were all."""
         self.interrupted: str | None = None
         """A signal that came; it counts from the end of the round, so that all callbacks of a round see the same."""
         self.players = {name: self._place(player) for name, player in game.players.items()}
@@ -110,11 +112,11 @@ class Trainer:
         return self.averages.get(role, self.players[role])
 
     def run(self) -> None:
-        """Train until the recipe's images are seen, or somebody sets `stop_requested`."""
+        """Train until the recipe's images are seen, or somebody sets `stop_requested` or `ended`."""
         for callback in self.callbacks:
             callback.on_start(self)
         self.clock.watch([*self.players.values(), self._parts, *self.averages.values()])
-        while self.images < self.recipe.images and not self.stop_requested:
+        while not self.over:
             self.iterate()
             self.stop_requested = self.stop_requested or self.interrupted
             for callback in self.callbacks:
@@ -122,6 +124,11 @@ class Trainer:
         if not self.stop_requested:
             for callback in self.callbacks:
                 callback.on_end(self)
+
+    @property
+    def over(self) -> bool:
+        """True once no iteration follows."""
+        return self.images >= self.recipe.images or bool(self.stop_requested or self.ended)
 
     def iterate(self) -> None:
         """One round through all phases. The first update of a round and each repeat get a fresh batch."""

@@ -17,12 +17,12 @@ def lines(width: int, images: int = 123_456, total: int = 25_000_000) -> list[st
     file = io.StringIO()
     console = Console(file=file, width=width, height=10, force_terminal=True, color_system=None, legacy_windows=False)
     run = SimpleNamespace(
-        images=0, recipe=SimpleNamespace(images=total), stop_requested=None, values=lambda: VALUES, callbacks=[]
+        images=0, recipe=SimpleNamespace(images=total), over=False, values=lambda: VALUES, callbacks=[]
     )
     bar = Progress(console)
     bar.on_start(run)
     bar._begin -= 100  # seconds ago
-    run.images, run.stop_requested = images, "SIGINT"
+    run.images, run.over = images, True
     bar.on_iteration(run)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue()).replace("\r", "\n")
     return [line.rstrip() for line in shown.splitlines() if "123,456" in line or "img/s" in line]

@@ -15,6 +15,7 @@ from ..counts import COUNT, Count
 from ..tables import table
 
 if TYPE_CHECKING:
+    from ...evaluation import Spread
     from ...models import Metric
 
 
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 @click.option("--seed", metavar="NUMBER", type=click.IntRange(min=0), default=0, help="Seed of the samples.")
 @click.option("--seeds", metavar="COUNT", type=COUNT, default=1, help="Draws, for mean ± deviation.")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--group", is_flag=True, help="Models that differ in the training seed alone as one: mean ± deviation.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers with their provenance as JSON.")
-def evaluate(models: tuple[str, ...], samples: int, as_json: bool, **options: Any) -> None:
+def evaluate(models: tuple[str, ...], samples: int, group: bool, as_json: bool, **options: Any) -> None:
     """Measure how good MODELs are, and compare them.
 
     MODEL is a run folder, a model folder, or user/name[@revision] on the Hugging Face Hub. Numbers are written, with
@@ -41,11 +43,15 @@ def evaluate(models: tuple[str, ...], samples: int, as_json: bool, **options: An
     """
     if len(set(models)) < len(models):
         raise UsageError("a model is named twice")
+    if group and as_json:
+        raise UsageError("--json prints every number with its provenance: leave --group out")
     results = {model: _measure(model, samples, options) for model in models}
     if as_json:
         click.echo(
             json.dumps([{"model": m, "metrics": [asdict(one) for one in r]} for m, r in results.items()], indent=2)
         )
+    elif group:
+        _groups(results)
     elif len(models) == 1:
         _one(results[models[0]])
     else:
@@ -119,6 +125,37 @@ def _several(results: Mapping[str, Sequence[Metric]]) -> None:
         table(["", "model", *(_title(next(iter(column.values()))) for column in alike)], rows)
     if problem:
         click.echo(f"not ranked: {problem}", err=True)
+
+
+def _groups(results: Mapping[str, Sequence[Metric]]) -> None:
+    """A table for each way of measuring: mean ± deviation over a group's models, places where intervals allow them."""
+    from ...api import load
+    from ...contract import BETTER
+    from ...evaluation import columns, group_by_recipe, ranks, spread, told_rank
+
+    members = group_by_recipe({model: load(model).config.recipe for model in results})
+    for column in columns(results).values():
+        metric = next(iter(column.values()))
+        spreads = {
+            group: spread([column[one].value for one in some if one in column], sum(one not in column for one in some))
+            for group, some in members.items()
+            if any(one in column for one in some)
+        }
+        better = BETTER[metric.name]
+        places = ranks(spreads, better) if better and len(spreads) > 1 else {}
+        click.echo(_setting(metric))
+        table(
+            ["", "group", "models", f"{metric.name}, mean ± deviation", "95 % interval"],
+            [
+                [told_rank(places.get(group)), group, str(one.count), str(one), _interval(one)]
+                for group, one in spreads.items()
+            ],
+        )
+    click.echo("places are single where the 95 % intervals of means lie apart; one model has no interval", err=True)
+
+
+def _interval(one: Spread) -> str:
+    return "" if one.bounds is None else "{:.4g} to {:.4g}".format(*one.bounds)
 
 
 def _setting(metric: Metric) -> str:

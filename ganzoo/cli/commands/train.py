@@ -90,6 +90,9 @@ def train(recipe: str, restart: bool, dump: bool, serve: bool, port: int, **opti
         return 3 if run.stopped == "health" else 128 + signal.Signals[run.stopped].value
     if leads():
         name = shlex.quote(str(run.folder))
+        if run.ended:
+            told = f"ended at {run.images:,} images: {run.ended}; the same command with more of it goes on"
+            click.echo(told, err=True)
         click.echo(f"finished: look at samples.png and evolution.gif; next: `ganzoo report {name}`", err=True)
         click.echo(str(run.folder))
     return 0

@@ -1,6 +1,7 @@
 """What every run does between iterations: average, log, show, save."""
 
 from .checkpoints import CheckpointWriter
+from .earlystopping import EarlyStopping
 from .ema import MovingAverage
 from .evaluation import Evaluator
 from .health import HealthMonitor
@@ -10,6 +11,7 @@ from .progress import Progress
 
 __all__ = [
     "CheckpointWriter",
+    "EarlyStopping",
     "Evaluator",
     "HealthMonitor",
     "MetricsWriter",

@@ -20,11 +20,13 @@ class Best:
     """Follows a value from row to row and remembers where it was best.
 
     wanted: a metric whose direction is known, such as "fid", or "lower NAME" or "higher NAME" for any other value.
+    option: of the recipe that asks for it.
     Raises `RecipeError` if the direction is neither known nor given.
     """
 
-    def __init__(self, wanted: str) -> None:
-        self._name, self._direction = watched(wanted)
+    def __init__(self, wanted: str, option: str = "checkpoints.best") -> None:
+        self._name, self._direction = watched(wanted, option)
+        self._option = option
         self._warned = self.improved = False
         self._found: list[dict[str, Any]] = []
 
@@ -33,16 +35,20 @@ class Best:
         """Images of the best checkpoint so far."""
         return self._found[-1]["images"] if self._found else None
 
-    def see(self, values: Mapping[str, float], images: int) -> None:
-        """A row of metrics. `improved` says from then on, until a checkpoint is written, that it holds the best."""
+    def see(self, values: Mapping[str, float], images: int) -> bool:
+        """A row of metrics. `improved` says from then on, until a checkpoint is written, that it holds the best.
+
+        Returns False if the row lacks the value.
+        """
         value = values.get(self._name)
         if value is None:
             self._warn(values)
-            return
+            return False
         before = self._found[-1]["value"] if self._found else None
         if before is None or (value < before if self._direction == "lower" else value > before):
             self.improved = True
             self._found = [one for one in self._found if one["images"] < images] + [{"value": value, "images": images}]
+        return True
 
     def _warn(self, values: Mapping[str, float]) -> None:
         """Say once that the rows in which the value should be lack it."""
@@ -50,7 +56,8 @@ class Best:
         if kind and not self._warned and not self._found:
             self._warned = True
             near = did_you_mean(self._name, kind)
-            log.warning("checkpoints.best: there is no %s%s among the values: %s", self._name, near, ", ".join(kind))
+            told = f"there is no {self._name}{near} among the values: {', '.join(kind)}"
+            log.warning("%s: %s", self._option, told)
 
     def needed(self, kept: Iterable[int]) -> set[int]:
         """Of the best checkpoints so far, those that were the best when one of the kept ones was written.

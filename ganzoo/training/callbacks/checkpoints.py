@@ -54,9 +54,10 @@ class CheckpointWriter(Callback):
         late = not self._options.every and time.monotonic() - self._saved_at > 60 * self._options.minutes
         due = run.images >= min(self._next, run.recipe.images) or late or (self._best and self._best.improved)
         # one process's clock, value or signal is a matter for all: they save and stop after the same iteration
-        wanted = run.world.highest(_STOP if run.stop_requested else int(bool(due)))
+        wanted = run.world.highest(_STOP if run.stop_requested or run.ended else int(bool(due)))
         if wanted == _STOP:  # for one reason, that of the first process which has any
-            run.stop_requested = next(filter(None, run.world.gather(run.stop_requested)))
+            run.stop_requested = next(filter(None, run.world.gather(run.stop_requested)), None)
+            run.ended = next(filter(None, run.world.gather(run.ended)), None)
         if wanted:
             self.save(run)
 

@@ -68,7 +68,7 @@ class Progress(Callback):
             )
 
     def on_iteration(self, run: Trainer) -> None:
-        done = run.images >= run.recipe.images or run.stop_requested
+        done = run.over
         due = _REFRESH_SECONDS if self._bar else _LINE_SECONDS
         if time.monotonic() - self._shown >= due or done:
             self._shown = time.monotonic()

@@ -57,7 +57,7 @@ def _go_back(trainer: Trainer, health: HealthMonitor) -> bool:
     checkpoint.save(path, state)
     _remove_later(folder, path)
     log.warning(text)
-    trainer.stop_requested = None
+    trainer.stop_requested = trainer.ended = None
     trainer.load_state_dict(state)
     return True
 
