@@ -25,6 +25,7 @@ from .hubname import Reference as Reference
 from .hubname import is_reference as is_reference
 from .hubname import parse_reference as parse_reference
 from .model import Model as Model
+from .modelfolder import DISCRIMINATOR as DISCRIMINATOR
 from .modelfolder import SAMPLES as SAMPLES
 from .modelfolder import load_model as load_model
 from .modelfolder import save_tensors as save_tensors

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import ganzoo
 from ganzoo.cli.modelpage import facts
@@ -16,6 +17,7 @@ from ganzoo.hub.publish import PushOptions
 from ganzoo.hub.pull import pull, search
 from ganzoo.hub.space import push_space
 from ganzoo.models.hubname import Reference, parse_reference
+from ganzoo.training import checkpoint
 
 pytest_plugins = ["hub.fixtures"]
 
@@ -40,7 +42,7 @@ def test_what_was_pushed_samples_bit_for_bit_as_the_run(hub, run_of, kind, tmp_p
     folder = pull(Reference("alice/model"), tmp_path / "pulled")
     assert torch.equal(ganzoo.load(folder).sample(12, seed=3), expected)
     assert sorted(path.name for path in folder.iterdir()) == [
-        "README.md", "config.json", "model.safetensors", "samples.png",
+        "README.md", "config.json", "discriminator.safetensors", "model.safetensors", "samples.png",
     ]  # fmt: skip
 
 
@@ -116,20 +118,51 @@ def test_a_branch_is_made_and_a_tag_never_moved(hub, run_of):
     assert ganzoo.load(run).push("alice/model", tag="v1").oid == main.oid
 
 
-def test_discriminator_and_run_are_published_on_request(hub, run_of, tmp_path):
+def test_the_run_is_published_on_request(hub, run_of, tmp_path):
     run = run_of()
-    ganzoo.load(run).push("alice/model", with_discriminator=True, with_run=True)
-    names = set(_files(hub))
-    assert {"discriminator.safetensors", "run/recipe.toml", "run/metrics.jsonl", "run/samples/000000064.png"} <= names
+    ganzoo.load(run).push("alice/model", with_run=True)
+    assert {"run/recipe.toml", "run/metrics.jsonl", "run/samples/000000064.png"} <= set(_files(hub))
     folder = pull(Reference("alice/model"), tmp_path / "pulled")
     assert (folder / "run" / "recipe.toml").read_bytes() == (run / "recipe.toml").read_bytes()
-    from safetensors.torch import load_file
+    with pytest.raises(ModelError, match="belongs to no run"):
+        ganzoo.load(folder).push("alice/copy", with_run=True)
 
-    assert "layers.0.weight" in load_file(folder / "discriminator.safetensors")
-    (folder / "discriminator.safetensors").unlink()
-    for option in ("with_discriminator", "with_run"):
-        with pytest.raises(ModelError, match="belongs to no run"):
-            ganzoo.load(folder).push("alice/copy", **{option: True})
+
+def test_the_discriminator_is_published_unless_it_is_left_out(hub, run_of, tmp_path, caplog):
+    caplog.set_level("INFO", "ganzoo")
+    run = run_of()
+    ganzoo.load(run).push("alice/model")
+    size = (run / "model" / "discriminator.safetensors").stat().st_size
+    assert (
+        f"discriminator.safetensors goes along, {size / 1024:.3g} KiB: training on with --init needs it" in caplog.text
+    )
+    folder = pull(Reference("alice/model"), tmp_path / "pulled")
+    judge = load_file(folder / "discriminator.safetensors")
+    last = checkpoint.load(checkpoint.last(run / "checkpoints"))["players"]["D"]
+    assert judge.keys() == last.keys() and all(torch.equal(judge[name], last[name]) for name in judge)
+    ganzoo.load(folder).push("alice/model", without_discriminator=True)
+    assert "discriminator.safetensors" not in _files(hub)
+
+
+def test_what_belonged_to_earlier_weights_does_not_stay(hub, run_of):
+    run = run_of()
+    ganzoo.load(run).push("alice/model")
+    (run / "model" / "discriminator.safetensors").unlink()
+    again = ganzoo.load(run).push("alice/model")
+    assert again.changed == ("discriminator.safetensors",)
+    assert "discriminator.safetensors" not in _files(hub)
+    assert ganzoo.load(run).push("alice/model").changed == ()
+
+
+def test_sampling_never_reads_the_discriminator(hub, run_of):
+    run = run_of()
+    ganzoo.load(run).push("alice/model")
+    expected = ganzoo.load(run).sample(2, seed=0)
+    (run / "model" / "discriminator.safetensors").write_bytes(b"no safetensors")
+    assert torch.equal(ganzoo.load(run).sample(2, seed=0), expected)
+    mark = len(hub.log)
+    assert torch.equal(ganzoo.load("alice/model").sample(2, seed=0), expected)
+    assert not [line for line, *_ in hub.log[mark:] if "discriminator" in line]
 
 
 def test_a_model_on_the_hub_is_copied_without_touching_the_cache(hub, run_of):
