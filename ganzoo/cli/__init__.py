@@ -19,6 +19,7 @@ _MODULES = {
     "check": "train",
     "list": "catalogue",
     "show": "catalogue",
+    "models": "catalogue",
     "eval": "evaluate",
     "doctor": "report",
     "push": "hub",

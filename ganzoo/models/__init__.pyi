@@ -14,6 +14,7 @@ from .config import MAX_BYTES as MAX_BYTES
 from .config import Config as Config
 from .config import LicenceConfig as LicenceConfig
 from .config import Metric as Metric
+from .config import ParentConfig as ParentConfig
 from .config import PluginConfig as PluginConfig
 from .config import SampleConfig as SampleConfig
 from .config import TranslationConfig as TranslationConfig
@@ -28,14 +29,19 @@ from .model import Model as Model
 from .modelfolder import DISCRIMINATOR as DISCRIMINATOR
 from .modelfolder import SAMPLES as SAMPLES
 from .modelfolder import load_model as load_model
+from .modelfolder import read_tensors as read_tensors
 from .modelfolder import save_tensors as save_tensors
 from .pictures import video_library as video_library
 from .publication import Publication as Publication
 from .publication import PushOptions as PushOptions
 from .sampling import draw_latents as draw_latents
+from .sampling import evaluating as evaluating
 from .sampling import generate as generate
 from .sampling import quietly as quietly
 from .sampling import refuse_too_many as refuse_too_many
 from .weights import WEIGHTS as WEIGHTS
+from .weights import TensorHeader as TensorHeader
 from .weights import read_header as read_header
 from .weights import refuse_other_weights as refuse_other_weights
+from .zoo import Trained as Trained
+from .zoo import trained as trained

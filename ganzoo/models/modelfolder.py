@@ -61,7 +61,7 @@ def load_model(folder: Path, device: torch.device, components: Registry | None =
     header = read_header(weights)
     network = blueprint(construct, [one.shape for one in header.values()], str(folder))
     compare(weights, header, network.state_dict(keep_vars=True))
-    tensors = _read(weights, header, device)
+    tensors = read_tensors(weights, header, device)
     network.load_state_dict(tensors, assign=True)
     if left_on_meta(network):
         # buffers that are not saved have values only if the constructor runs on a real device
@@ -116,8 +116,8 @@ def compare(weights: Path, header: Mapping[str, TensorHeader], plan: Mapping[str
             )
 
 
-def _read(weights: Path, header: Mapping[str, TensorHeader], device: torch.device) -> dict[str, Tensor]:
-    """The file's tensors on the device. Raises `ModelError` if any value is NaN or infinite.
+def read_tensors(weights: Path, header: Mapping[str, TensorHeader], device: torch.device) -> dict[str, Tensor]:
+    """The tensors that the header names, on the device. Raises `ModelError` if any value is NaN or infinite.
 
     Each is read into memory of its own: one that lay in a map of the file would change or crash with it, and would
     not be aligned, so that sums rounded otherwise than those of a network in memory.

@@ -22,6 +22,7 @@ from .options import (
     Ema,
     Evaluation,
     Health,
+    Init,
     Metrics,
     Optimizer,
     Part,
@@ -55,6 +56,7 @@ class Recipe:
     penalty: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     optimizer: Mapping[str, Any] = field(default_factory=dict)
+    init: Init = Init()
     ema: Ema = Ema()
     previews: Previews = Previews()
     checkpoints: Checkpoints = Checkpoints()
@@ -76,7 +78,7 @@ class Recipe:
         if isinstance(tree.get("callbacks"), Mapping):
             switched = {name: {} if on is True else on for name, on in tree["callbacks"].items() if on is not False}
             tree["callbacks"] = switched
-        for section in ("previews", "checkpoints", "metrics", "eval", "ema", "optimizer"):
+        for section in ("previews", "checkpoints", "metrics", "eval", "ema", "init", "optimizer"):
             if isinstance(tree.get(section), Mapping):
                 tree[section] = counts(tree[section])
         _refuse_bad_name(tree.get("name"))
@@ -98,6 +100,8 @@ class Recipe:
             del tree["eval"]  # runs that are not evaluated are those of recipes without the section
         if self.health == Health():
             del tree["health"]  # runs that are only watched too
+        if self.init == Init():
+            del tree["init"]
         return _plain(tree)  # type: ignore[no-any-return]
 
     def dump(self) -> str:

@@ -110,14 +110,17 @@ def has_hooks(optimizer: optim.Optimizer) -> bool:
     return bool(optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)
 
 
-def settings_at(options: Optimizer, images: int, total: int, ratio: float = 1.0) -> dict[str, Any]:
-    """What may change over a run, as it is after `images` of one of `total`; `ratio` from `lazy_ratio`."""
+def settings_at(options: Optimizer, images: int, total: int, ratio: float = 1.0, warmup: int = 0) -> dict[str, Any]:
+    """What may change over a run, as it is after `images` of one of `total`; `ratio` from `lazy_ratio`.
+
+    warmup: images over which the step size rises from 0.
+    """
 
     def at(value: Varying) -> float:
         return value.at(images, total) if isinstance(value, Course) else value
 
     return {
-        "lr": at(options.step_size()) * ratio,
+        "lr": at(options.step_size()) * ratio * (min(1.0, images / warmup) if warmup else 1.0),
         "betas": tuple(at(beta) ** ratio for beta in options.betas),
         "weight_decay": at(options.weight_decay),
     }

@@ -59,6 +59,7 @@ def save_model(run: Trainer, folder: Path, seconds: float) -> None:
         licence=LicenceConfig(data=run.game.dataset.licence),
         translations=translations,
         metrics=_still_true(folder, run.images),
+        parent=run.parent,
     )
     folder.mkdir(parents=True, exist_ok=True)
     network = nn.ModuleDict({one.role: run.sampler(one.role) for one in translations}) if source else run.sampler()

@@ -23,14 +23,15 @@ class Team:
         self._options = game.recipe.optimizer_of(roles)
         self._ratio = lazy_ratio(phases)
         self._total = game.recipe.images
-        self._changes = bool(self._options.courses())
+        self._warmup = game.recipe.init.warmup
+        self._changes = bool(self._options.courses() or self._warmup)
         self.optimizer = make_optimizer(self.parameters, self._options, self._ratio, game.recipe.trainer.fused)
         self._steps = Steps(self.optimizer, game.recipe.trainer.fused)
 
     def step(self, images: int, world: World) -> None:
         """One optimiser step, with the settings of the time, along the gradient of all processes."""
         if self._changes:
-            now = settings_at(self._options, images, self._total, self._ratio)
+            now = settings_at(self._options, images, self._total, self._ratio, self._warmup)
             for group in self.optimizer.param_groups:
                 group.update((name, value) for name, value in now.items() if name in group)
         world.average(p.grad for p in self.parameters if p.grad is not None)
