@@ -62,6 +62,8 @@ def _folder_of_ours(named: Trained, token: str | None) -> Path:
     if folder is None and named.published is not None:
         folder = fetch(named.published, token)
         named.compare(folder)
+    if folder is None and named.where == "bundled":
+        raise ModelError(f"{named.name} is missing in this installation of ganzoo: install it anew")
     if folder is None:
         raise ModelError(
             f"{named.name} is too large for the package and lies in a checkout of ganzoo only, under model_cards/: "

@@ -30,6 +30,7 @@ from ..models import (
     render,
     shared,
 )
+from .evalresults import EVAL_RESULTS, eval_results
 from .hubclient import Missing, ask, connect
 from .hubguard import METADATA, PATIENCE, SLOWEST, Allowance
 from .hubsnapshot import Snapshot, checked_commit, look_up
@@ -59,6 +60,7 @@ def push(folder: Path, repo_id: str, options: PushOptions | None = None, token: 
         contents[name] = folder / name if (folder / name).exists() else None
     if options.without_discriminator:
         contents[DISCRIMINATOR] = None
+    contents[EVAL_RESULTS] = eval_results(config, reference, api.endpoint)
     contents |= _of_run(folder) if options.with_run else {}
     head = prepare(api, reference, options.private)
     earlier = [read_card(path) for path in [folder / CARD] if path.exists()]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from huggingface_hub import parse_eval_result_entries
 from safetensors.torch import load_file
 
 import ganzoo
@@ -16,7 +19,10 @@ from ganzoo.errors import HubError, ModelError, UsageError
 from ganzoo.hub.publish import PushOptions
 from ganzoo.hub.pull import pull, search
 from ganzoo.hub.space import push_space
+from ganzoo.hub.start import starting_point
+from ganzoo.models.config import Metric, record_metrics
 from ganzoo.models.hubname import Reference, parse_reference
+from ganzoo.recipes.recipe import Recipe
 from ganzoo.training import checkpoint
 
 pytest_plugins = ["hub.fixtures"]
@@ -290,3 +296,56 @@ def test_a_mistyped_folder_is_not_asked_of_the_hub(hub, run_of, tmp_path, monkey
     assert len(hub.log) == mark
     assert ganzoo.load("alice/model@main").target.shape == (1, 28, 28)
     assert ganzoo.load("alice/model", revision="main").target.shape == (1, 28, 28)
+
+
+def test_numbers_against_data_on_the_hub_are_stated_as_it_reads_them(hub, run_of, tmp_path):
+    run = run_of()
+    provenance = {"features": "inception", "seed": 0}
+    numbers = [
+        Metric("fid", 25.0, "fashion-mnist", "test", 100, provenance),
+        Metric("kid", 1.5, "hub:alice/faces@v1", "train", 50),
+        Metric("fid", 30.0, "folder:faces.zip", "train", 100),
+    ]
+    record_metrics(run / "model", numbers)
+    ganzoo.load(run).push("alice/model")
+    folder = pull(Reference("alice/model"), tmp_path / "pulled")
+    stated = yaml.safe_load((folder / ".eval_results" / "ganzoo.yaml").read_text())
+    first, second = parse_eval_result_entries(stated)
+    assert (first.dataset_id, first.task_id, first.value) == ("zalando-datasets/fashion_mnist", "fid", 25.0)
+    assert first.source_url == f"{hub.url}/alice/model/blob/main/evaluation.json"
+    assert first.notes == "split test, samples 100, features inception, seed 0"
+    assert (second.dataset_id, second.dataset_revision, second.task_id) == ("alice/faces", "v1", "kid")
+    assert len(yaml.safe_load((folder / "README.md").read_text().split("---")[1])["model-index"][0]["results"]) == 3
+
+
+def test_numbers_against_data_that_only_this_machine_has_make_no_such_file(hub, run_of):
+    run = run_of()
+    record_metrics(run / "model", [Metric("fid", 30.0, "fashion-mini", "train", 100)])
+    ganzoo.load(run).push("alice/model")
+    assert not [name for name in _files(hub) if name.startswith(".eval_results")]
+
+
+def test_training_starts_from_a_model_on_the_hub_and_names_it(hub, run_of, caplog):
+    parent_run = run_of()
+    published = ganzoo.load(parent_run).push("alice/model")
+    tree = tomllib.loads((parent_run / "recipe.toml").read_text())
+    recipe = Recipe.from_dict({**tree, "init": {"model": "alice/model@main", "freeze": ["D:1"]}})
+    run = ganzoo.train(recipe, out="child", device="cpu", progress=False)
+    parent = ganzoo.load(run.folder).config.parent
+    assert (parent.model, parent.repository, parent.revision) == ("alice/model", "alice/model", published.oid)
+    assert parent.fresh == [] and "alice/model" in (run.folder / "model" / "README.md").read_text()
+    ganzoo.load(run.folder).push("alice/child")
+    card = (pull(Reference("alice/child"), Path("child-pulled")) / "README.md").read_text()
+    metadata = yaml.safe_load(card.split("---")[1])
+    assert (metadata["base_model"], metadata["base_model_relation"]) == ("alice/model", "finetune")
+
+
+def test_a_discriminator_to_start_from_is_compared_with_what_the_hub_states(hub, run_of):
+    ganzoo.load(run_of()).push("alice/model")
+    assert starting_point("alice/model").discriminator.exists()
+    ganzoo.load(run_of("conditional")).push("alice/other")
+    ganzoo.load("alice/other")  # from here on, only the discriminator is missing
+    hub.fault(hub.download, corrupt=True)
+    with pytest.raises(HubError, match=r"discriminator\.safetensors is not what the Hub states"):
+        starting_point("alice/other")
+    assert starting_point("alice/other").discriminator.exists()

@@ -102,6 +102,7 @@ def _body(config: Config, model: str, samples: bool, license: str) -> str:
         classes=", ".join(map(escaped, config.class_names)) or f"0 to {config.classes - 1}",
         command=_command(recipe),
         facts=_facts(config, plugin),
+        parent=config.parent,
         recipe=_toml(recipe),
         metrics=[asdict(one) | {"provenance": _provenance(one)} for one in config.metrics],
         weights=config.licence.weights or (license if license != "unknown" else None),
@@ -116,6 +117,9 @@ def shared_recipe(config: Config) -> dict[str, Any]:
     data = recipe.get("data")
     if isinstance(data, dict) and data.get("name") != "hub" and isinstance(data.get("path"), str):
         data["path"] = ":".join(Path(one).name for one in data["path"].split(":"))
+    start = recipe.get("init")
+    if config.parent is not None and isinstance(start, dict) and config.parent.repository is None:
+        start["model"] = config.parent.model
     return recipe
 
 
