@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import Any, Unpack
@@ -18,7 +19,7 @@ from .data import describe_feed, make_feed
 from .errors import Diverged, RecipeError, RunError, did_you_mean
 from .files import write_atomically
 from .health import read_rows, told_damage
-from .hub import model_folder
+from .hub import model_folder, starting_point
 from .models import CONFIG, Model, load_model
 from .planning import placing
 from .planning.fitting import fitting
@@ -35,9 +36,11 @@ from .training import (
     default_folder,
     held_out,
     locked,
+    parent_in,
     refuse_other_recipe,
     rescued,
     set_aside,
+    start_from,
     stopping,
     train_with_rollback,
 )
@@ -98,8 +101,8 @@ def train(
 
     recipe: a registered name, a `.toml` file, or a `Recipe`.  changes: the fields of `Request`, which are the
     options of `ganzoo train`: data, generator, discriminator, loss, penalty, augment, set, images, batch, seed,
-    precision.  out: the run folder, by default named after the choices under `runs/`.  restart: begin anew; the
-    earlier run is kept in `earlier-1` of its folder.  callbacks: watch the run.
+    precision, init, freeze.  out: the run folder, by default named after the choices under `runs/`.
+    restart: begin anew; the earlier run is kept in `earlier-1` of its folder.  callbacks: watch the run.
     Raises `Incompatible` with every reason why the parts do not fit, `RunError` for a folder that holds another
     run, `Diverged` when a loss is no longer finite; all are `GanzooError`.
     """
@@ -157,6 +160,9 @@ def _train(
         raise RunError(
             f"the processes do not see the same checkpoints in {folder}: it has to be a folder that all share"
         )
+    parent = parent_in(state)
+    if recipe.init.model and not state:
+        parent = start_from(game, starting_point(recipe.init.model))
     evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
     share = (world.rank, world.size)
     with placing("the data", device, recipe.trainer, folder):
@@ -174,7 +180,9 @@ def _train(
     metrics = MetricsWriter(recipe.metrics.every, health.news)
     stack: list[Callback] = [*game.callbacks.values(), *extra]
     if recipe.ema.half_life_images:
-        stack.append(MovingAverage(recipe.ema))
+        # the ramp keeps noise out of the average, and there is none in weights that were trained
+        trained = parent is not None and parent.whole(game.generator_role())
+        stack.append(MovingAverage(replace(recipe.ema, ramp=0) if trained else recipe.ema))
     stack += [health, metrics, *evaluators, PreviewWriter(recipe.previews), early, writer]
     if progress:
         stack.append(Progress(findings=health.news))
@@ -184,6 +192,7 @@ def _train(
     watching = stack if world.leads else [*followers, writer]
     with placing("the networks", device, recipe.trainer, folder):
         trainer = Trainer(game, feed, device, precision, watching, folder, world)
+        trainer.parent = parent
         if state:
             trainer.load_state_dict(state)
     if world.leads:

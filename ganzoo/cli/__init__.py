@@ -20,6 +20,7 @@ _MODULES = {
     "check": "train",
     "list": "catalogue",
     "show": "catalogue",
+    "models": "catalogue",
     "eval": "evaluate",
     "doctor": "report",
     "runs": "report",

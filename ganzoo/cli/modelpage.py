@@ -7,20 +7,29 @@ from dataclasses import asdict
 from typing import Any
 
 from ..errors import ModelError, printable
-from ..hub import connect, download, hub_reference, local_folder, look_up, refuse_large_config, refuse_stray_paths
-from ..models import CONFIG, WEIGHTS, is_reference, read_config, read_header, refuse_other_weights
+from ..hub import (
+    connect,
+    download,
+    hub_reference,
+    local_folder,
+    look_up,
+    model_folder,
+    refuse_large_config,
+    refuse_stray_paths,
+)
+from ..models import CONFIG, WEIGHTS, is_reference, read_config, read_header, refuse_other_weights, trained
 from ..registry import is_same_distribution
 from ..registry.registry import registry
 
 
 def is_model(text: str) -> bool:
-    """True if the text names a folder with a model, or looks like a model on the Hub."""
-    return local_folder(text) is not None or is_reference(text)
+    """True if the text names a folder with a model, or one of ours, or looks like a model on the Hub."""
+    return local_folder(text) is not None or text in trained() or is_reference(text)
 
 
 def facts(model: str) -> dict[str, Any]:
     """All facts of a model. Raises `ModelError` or `HubError`."""
-    folder = local_folder(model)
+    folder = model_folder(model) if model in trained() else local_folder(model)
     if folder is not None:
         header = read_header(folder / WEIGHTS)
         size = (folder / WEIGHTS).stat().st_size

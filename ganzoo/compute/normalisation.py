@@ -74,4 +74,7 @@ def synchronised(module: nn.Module, world: World) -> nn.Module:
         module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
     )
     shared.load_state_dict(module.state_dict())
+    shared.training = module.training
+    for parameter, before in zip(shared.parameters(), module.parameters(), strict=True):
+        parameter.requires_grad_(before.requires_grad)
     return shared

@@ -77,6 +77,8 @@ class Dataset(ABC):
     """Samples, if that is known before they are read; infinite for a distribution."""
     part_of: str | None = None
     """The data set that these are a selection of, whose learned features suit them too."""
+    hub_name: str | None = None
+    """Of published data, their name on the Hugging Face Hub, under which results are stated there."""
 
     @property
     @abstractmethod

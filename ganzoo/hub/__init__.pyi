@@ -11,3 +11,4 @@ from .lookup import refuse_large_config as refuse_large_config
 from .publish import push as push
 from .pull import search as search
 from .space import push_space as push_space
+from .start import starting_point as starting_point

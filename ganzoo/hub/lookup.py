@@ -22,10 +22,12 @@ from ..models import (
     MAX_BYTES,
     WEIGHTS,
     Reference,
+    Trained,
     is_reference,
     parse_reference,
     read_config,
     refuse_other_weights,
+    trained,
 )
 from .hubclient import Unreachable, ask, connect
 from .hubguard import Allowance
@@ -39,17 +41,35 @@ _LOADED = (CONFIG, WEIGHTS)
 
 
 def model_folder(model: str | Path, revision: str | None = None, token: str | None = None) -> Path:
-    """The model folder that "MODEL" means: a run folder, a model folder, or a model on the Hub.
+    """The model folder that "MODEL" means: a run folder, a model folder, a name of ours, or a model on the Hub.
 
     revision, token: for the Hub. Raises `ModelError`, `UsageError` or `HubError`.
     """
     found, folder = local_folder(model), Path(model)
     if found is not None:
         return found
+    if named := trained().get(str(model)):
+        return _folder_of_ours(named, token)
     if folder.is_dir() and any(folder.iterdir()):
         refuse_other_weights(str(model), [path.name for path in folder.iterdir()])
         raise ModelError(f"{model} holds no model: neither {CONFIG} nor model/{CONFIG} is there")
     return fetch(hub_reference(str(model), revision), token)
+
+
+def _folder_of_ours(named: Trained, token: str | None) -> Path:
+    """Where a model lies that ganzoo comes with, with the weights that the index states."""
+    folder = named.folder()
+    if folder is None and named.published is not None:
+        folder = fetch(named.published, token)
+        named.compare(folder)
+    if folder is None and named.where == "bundled":
+        raise ModelError(f"{named.name} is missing in this installation of ganzoo: install it anew")
+    if folder is None:
+        raise ModelError(
+            f"{named.name} is too large for the package and lies in a checkout of ganzoo only, under model_cards/: "
+            f"train it with `ganzoo train {named.recipe}`"
+        )
+    return folder
 
 
 def hub_reference(model: str, revision: str | None = None) -> Reference:
@@ -59,11 +79,13 @@ def hub_reference(model: str, revision: str | None = None) -> Reference:
     """
     folder = Path(model)
     beside = {one.name: str(one) for one in sorted(folder.parent.glob("*/")) if local_folder(one)}
-    near = difflib.get_close_matches(folder.name, beside, n=1)
-    hint = f" (did you mean '{beside[near[0]]}'?)" if near else ""
+    known = beside if "/" in model else {name: name for name in trained()} | beside
+    near = difflib.get_close_matches(folder.name, known, n=1)
+    hint = f" (did you mean '{known[near[0]]}'?)" if near else ""
     if not is_reference(model):
         raise ModelError(
-            f"there is no model '{model}'{hint}: give a run folder, a model folder or user/name on the Hub"
+            f"there is no model '{model}'{hint}: give a run folder, a model folder, a name that `ganzoo models` shows "
+            "or user/name on the Hub"
         )
     if beside and "@" not in model and not revision:
         hint = hint or f"; {folder.parent} has {', '.join(list(beside.values())[:5])}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ..compute import readable
 from ..errors import HubError, ModelError, UsageError, printable
 from ..files import write_atomically
 from ..models import (
@@ -27,10 +28,9 @@ from ..models import (
     parse_reference,
     read_card,
     render,
-    save_tensors,
     shared,
 )
-from ..training import checkpoint
+from .evalresults import EVAL_RESULTS, eval_results
 from .hubclient import Missing, ask, connect
 from .hubguard import METADATA, PATIENCE, SLOWEST, Allowance
 from .hubsnapshot import Snapshot, checked_commit, look_up
@@ -55,16 +55,20 @@ def push(folder: Path, repo_id: str, options: PushOptions | None = None, token: 
     if reference.is_pinned or "@" in repo_id:
         raise UsageError(f"cannot push to {reference}: name the branch as revision, a commit cannot be changed")
     config = shared(load_model(folder, torch.device("cpu")).config)
-    contents: dict[str, Content] = {WEIGHTS: folder / WEIGHTS}
-    contents |= {name: folder / name for name in (SAMPLES, EVALUATION) if (folder / name).exists()}
-    contents |= _extras(folder, options)
-    contents[CONFIG] = config.to_json()
+    contents: dict[str, Content | None] = {WEIGHTS: folder / WEIGHTS, CONFIG: config.to_json()}
+    for name in (SAMPLES, EVALUATION, DISCRIMINATOR):
+        contents[name] = folder / name if (folder / name).exists() else None
+    if options.without_discriminator:
+        contents[DISCRIMINATOR] = None
+    contents[EVAL_RESULTS] = eval_results(config, reference, api.endpoint)
+    contents |= _of_run(folder) if options.with_run else {}
     head = prepare(api, reference, options.private)
     earlier = [read_card(path) for path in [folder / CARD] if path.exists()]
     if CARD in head.files:
         earlier.append(read_card(download(api, head, [CARD]) / CARD))
-    card = render(config, repo_id, SAMPLES in contents, earlier).encode()
+    card = render(config, repo_id, contents[SAMPLES] is not None, earlier).encode()
     published = commit(api, replace(reference, revision=options.revision), head, {**contents, CARD: card}, options)
+    _tell_discriminator(contents[DISCRIMINATOR], options)
     if not (folder / CARD).is_symlink():  # a link leads into the Hub's cache, which is not to be written
         write_atomically(folder / CARD, card)
     return published
@@ -106,15 +110,16 @@ def prepare(api: HfApi, reference: Reference, private: bool, sdk: str | None = N
 
 
 def commit(
-    api: HfApi, reference: Reference, head: Snapshot, contents: Mapping[str, Content], options: PushOptions
+    api: HfApi, reference: Reference, head: Snapshot, contents: Mapping[str, Content | None], options: PushOptions
 ) -> Publication:
-    """Commit what differs from the head, if anything does, and put the tag on it. Raises `HubError`."""
+    """Commit what differs from the head, if anything does, and put the tag on it. Raises `HubError`.
+
+    contents: files by name; one that is None is not to be there, lest what belonged to earlier weights stays.
+    """
     at = str(head.reference.revision)
     if options.parent and options.parent != at:
         raise HubError(f"{reference} is at commit {at[:12]}, not at {options.parent[:12]}: look at what is new first")
-    changed = [
-        name for name, content in contents.items() if name not in head.files or not head.files[name].fits(content)
-    ]
+    changed = [name for name, content in contents.items() if not _is_there(head, name, content)]
     _refuse_taken_tag(api, reference, options.tag, None if changed else at)
     oid = at
     if changed:
@@ -129,16 +134,26 @@ def commit(
     return Publication(reference.repo_id, oid, f"{reference.url(api.endpoint)}/tree/{oid}", tuple(changed))
 
 
-def _create(api: HfApi, reference: Reference, contents: Mapping[str, Content], message: str, parent: str) -> str:
-    """Commit files on top of a commit. Returns the new commit."""
-    from huggingface_hub import CommitOperationAdd
+def _is_there(head: Snapshot, name: str, content: Content | None) -> bool:
+    """True if a file is as it is to be."""
+    if content is None or name not in head.files:
+        return (content is None) == (name not in head.files)
+    return head.files[name].fits(content)
 
-    size = sum(len(one) if isinstance(one, bytes) else one.stat().st_size for one in contents.values())
+
+def _create(api: HfApi, reference: Reference, contents: Mapping[str, Content | None], message: str, parent: str) -> str:
+    """Commit files on top of a commit. Returns the new commit."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    size = sum(_size(one) for one in contents.values() if one is not None)
 
     def commit() -> object:
         return api.create_commit(
             reference.repo_id,
-            [CommitOperationAdd(name, content) for name, content in contents.items()],
+            [
+                CommitOperationDelete(name) if content is None else CommitOperationAdd(name, content)
+                for name, content in contents.items()
+            ],
             commit_message=message,
             revision=reference.revision,
             repo_type=reference.kind,
@@ -168,33 +183,25 @@ def _refuse_taken_tag(api: HfApi, reference: Reference, tag: str | None, oid: st
         raise HubError(f"{reference.repo_id} has the tag {tag} on commit {taken[:12]} already: choose another")
 
 
-def _extras(folder: Path, options: PushOptions) -> dict[str, Content]:
-    """The discriminator and what tells of the run, where they are asked for."""
-    run = folder.parent if (folder.parent / "recipe.toml").exists() else None
-    extras: dict[str, Content] = {}
-    if options.with_discriminator:
-        if run is not None:
-            _save_discriminator(run, folder / DISCRIMINATOR)
-        if not (folder / DISCRIMINATOR).exists():
-            raise ModelError(f"{folder} has no {DISCRIMINATOR}, and belongs to no run: push the run folder")
-        extras[DISCRIMINATOR] = folder / DISCRIMINATOR
-    if options.with_run:
-        if run is None:
-            raise ModelError(f"{folder} belongs to no run: push the run folder to add the run")
-        files = [run / "recipe.toml", run / "metrics.jsonl", *sorted((run / "samples").glob("[0-9]*.png"))]
-        extras |= {f"run/{path.relative_to(run).as_posix()}": path for path in files if path.exists()}
-    return extras
+def _size(content: Content) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
-def _save_discriminator(run: Path, path: Path) -> None:
-    last = checkpoint.last(run / "checkpoints")
-    if last is None:
-        raise ModelError(f"{run} has no checkpoint to take the discriminator from")
-    players = checkpoint.load(last)["players"]
-    judges = {name: state for name, state in players.items() if name.startswith("D")}
-    if not judges:
-        raise ModelError(f"the last checkpoint of {run} has no discriminator: its players are {', '.join(players)}")
-    flat = {
-        f"{name}.{key}" if len(judges) > 1 else key: one for name, state in judges.items() for key, one in state.items()
-    }
-    save_tensors(flat, path)
+def _tell_discriminator(content: Content | None, options: PushOptions) -> None:
+    """Say what it costs and what it is for, or what is missing without it."""
+    if content is not None:
+        log.info(
+            "%s goes along, %s: training on with --init needs it, sampling never loads it; --without-discriminator "
+            "leaves it out", DISCRIMINATOR, readable(_size(content)),
+        )  # fmt: skip
+    elif not options.without_discriminator:
+        log.info("there is no %s: whoever trains this model further begins with a new one", DISCRIMINATOR)
+
+
+def _of_run(folder: Path) -> dict[str, Content]:
+    """What tells of the run that a model folder belongs to. Raises `ModelError` if there is none."""
+    run = folder.parent
+    if not (run / "recipe.toml").exists():
+        raise ModelError(f"{folder} belongs to no run: push the run folder to add the run")
+    files = [run / "recipe.toml", run / "metrics.jsonl", *sorted((run / "samples").glob("[0-9]*.png"))]
+    return {f"run/{path.relative_to(run).as_posix()}": path for path in files if path.exists()}

@@ -22,7 +22,7 @@ from .lookup import download, refuse_large_config
 
 _WANTED = re.compile(
     r"README\.md|config\.json|evaluation\.json|samples\.png|(model|discriminator)\.safetensors"
-    r"|run/(recipe\.toml|metrics\.jsonl|samples/[0-9]+\.png)"
+    r"|\.eval_results/[A-Za-z0-9_-]+\.yaml|run/(recipe\.toml|metrics\.jsonl|samples/[0-9]+\.png)"
 )
 """What `push` publishes; whatever else a repository holds is left where it is."""
 

@@ -41,8 +41,8 @@ def push_space(model: str, repo_id: str | None, options: PushOptions, token: str
     repo_id: "user/name" of the Space, by default the name of the model. Raises `UsageError`, `ModelError`, `HubError`.
     """
     api, folder = connect(token), local_folder(model)
-    if options.with_discriminator or options.with_run:
-        raise UsageError("a Space only samples: leave --with-discriminator and --with-run out")
+    if options.without_discriminator or options.with_run:
+        raise UsageError("a Space only samples: leave --without-discriminator and --with-run out")
     if folder is None and not is_reference(model):
         raise UsageError(f"there is no model '{model}': give a run folder, a model folder or user/name on the Hub")
     if folder is None:

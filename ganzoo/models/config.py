@@ -106,6 +106,27 @@ class Metric:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class ParentConfig:
+    """The model whose weights training started from.
+
+    model: its name; of a folder, the last part of the path.  sha256: of its generator's file.
+    repository, revision: on the Hub, if it came from there, and the commit.  licence: of its weights, as it states it.
+    fresh: layers that did not start from it, as "G.embed"; a role alone stands for all of its layers.
+    """
+
+    model: Line
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    repository: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$", max_length=200)] | None = None
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    licence: Line | None = None
+    fresh: list[Line] = field(default_factory=list)
+
+    def whole(self, role: str) -> bool:
+        """True if all layers of a player started from it."""
+        return not any(one.partition(".")[0] == role for one in self.fresh)
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Config:
     """`config.json`: what the weights are, how to build the network for them, and how they were made."""
 
@@ -122,10 +143,14 @@ class Config:
     metrics: list[Metric] = field(default_factory=list)
     licence: LicenceConfig = LicenceConfig()
     translations: list[TranslationConfig] = field(default_factory=list)
+    parent: ParentConfig | None = None
 
     def to_json(self) -> bytes:
-        """The file's content."""
-        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+        """The file's content; what has no parent says nothing of one."""
+        tree = asdict(self)
+        if self.parent is None:
+            del tree["parent"]
+        return (json.dumps(tree, indent=2) + "\n").encode()
 
 
 def read_config(folder: Path) -> Config:

@@ -1,4 +1,5 @@
-"""Model folders: `model.safetensors`, `config.json`, `README.md`, `samples.png`. The same on disk and on the Hub.
+"""Model folders: `model.safetensors`, `config.json`, `README.md`, `samples.png`, and `discriminator.safetensors`, which
+only training reads. The same on disk and on the Hub.
 
 Loading runs no code from the folder, unpickles nothing, and compares every tensor's name, shape and dtype with the
 file's header before anything is allocated.
@@ -26,7 +27,7 @@ from .config import CONFIG, Config, as_samples, read_config
 from .model import Model
 from .weights import WEIGHTS, TensorHeader, read_header, refuse_other_weights
 
-SAMPLES = "samples.png"
+SAMPLES, DISCRIMINATOR = "samples.png", "discriminator.safetensors"
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
            "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
            "BOOL": torch.bool}  # fmt: skip
@@ -60,7 +61,7 @@ def load_model(folder: Path, device: torch.device, components: Registry | None =
     header = read_header(weights)
     network = blueprint(construct, [one.shape for one in header.values()], str(folder))
     compare(weights, header, network.state_dict(keep_vars=True))
-    tensors = _read(weights, header, device)
+    tensors = read_tensors(weights, header, device)
     network.load_state_dict(tensors, assign=True)
     if left_on_meta(network):
         # buffers that are not saved have values only if the constructor runs on a real device
@@ -115,8 +116,8 @@ def compare(weights: Path, header: Mapping[str, TensorHeader], plan: Mapping[str
             )
 
 
-def _read(weights: Path, header: Mapping[str, TensorHeader], device: torch.device) -> dict[str, Tensor]:
-    """The file's tensors on the device. Raises `ModelError` if any value is NaN or infinite.
+def read_tensors(weights: Path, header: Mapping[str, TensorHeader], device: torch.device) -> dict[str, Tensor]:
+    """The tensors that the header names, on the device. Raises `ModelError` if any value is NaN or infinite.
 
     Each is read into memory of its own: one that lay in a map of the file would change or crash with it, and would
     not be aligned, so that sums rounded otherwise than those of a network in memory.

@@ -12,7 +12,7 @@ class PushOptions:
     private: make a new repository private; one that exists and is public is refused.
     revision: the branch to commit to, made if it does not exist; by default main.
     tag: to put on the commit; one that exists is never moved.  message: of the commit.
-    with_discriminator: add `discriminator.safetensors`, from the run's last checkpoint.
+    without_discriminator: leave `discriminator.safetensors` out, without which nobody can train the model further.
     with_run: add the run's recipe, metrics and previews under `run/`.
     parent: refuse unless the branch still is at this commit.
     """
@@ -21,7 +21,7 @@ class PushOptions:
     revision: str | None = None
     tag: str | None = None
     message: str | None = None
-    with_discriminator: bool = False
+    without_discriminator: bool = False
     with_run: bool = False
     parent: str | None = None
 

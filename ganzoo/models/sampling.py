@@ -23,10 +23,7 @@ def quietly(generator: nn.Module, seed: int | None) -> Iterator[None]:
     """
     if seed is not None and not -(2**63) <= seed < 2**64:
         raise UsageError(f"seed {shortened(seed)} is out of range: take one from 0 to 18446744073709551615")
-    training = generator.training
-    if training:
-        generator.eval()
-    try:
+    with evaluating(generator):
         if seed is None:
             with torch.inference_mode():
                 yield
@@ -36,9 +33,19 @@ def quietly(generator: nn.Module, seed: int | None) -> Iterator[None]:
                 for device in _accelerators():
                     torch.cuda.default_generators[device].manual_seed(seed)
                 yield
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode; afterwards each part computes as before, frozen ones as in evaluation still."""
+    training = [module for module in network.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
     finally:
-        if training:
-            generator.train()
+        for module in training:
+            module.training = True
 
 
 def _accelerators() -> list[int]:

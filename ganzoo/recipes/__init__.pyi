@@ -3,6 +3,8 @@ from .build import Game as Game
 from .build import checked_options as checked_options
 from .check import refuse_unsplittable as refuse_unsplittable
 from .command import command_for as command_for
+from .freeze import frozen as frozen
+from .freeze import layer_of as layer_of
 from .optim import Steps as Steps
 from .optim import changing as changing
 from .optim import has_kernel as has_kernel

@@ -66,6 +66,10 @@ class Game:
         """The first generator: the one that is shown, averaged and published."""
         return next(name for name, role in self.loss.roles.items() if role.kind == "generator")
 
+    def judges(self) -> list[str]:
+        """The roles of discriminators."""
+        return [name for name, role in self.loss.roles.items() if role.kind == "discriminator"]
+
     def dials(self) -> dict[str, Dial]:
         """Every dial of the game by name, as "penalty.r1.gamma"."""
         parts: dict[str, nn.Module] = {**self.players, "loss": self.loss}

@@ -14,6 +14,7 @@ from ..contract import EVALUATED, Batch, Phase, Sample, Turn, TurnContext, watch
 from ..errors import Incompatible, RecipeError
 from ..registry import Registry
 from .build import Game, build
+from .freeze import freeze, watch_order
 from .recipe import Recipe
 
 
@@ -24,13 +25,17 @@ def check(recipe: Recipe, registry: Registry) -> Game:
     generators as they were.
     """
     game = build(recipe, registry)
+    tried = game.copy()
+    order = watch_order(tried.players) if recipe.init.freeze else {}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)
         size = min(2, recipe.batch)
-        problems = _Probe(game.copy(), size).problems()
+        problems = _Probe(tried, size).problems()
         if not problems and (whole := game.grown()) is not game:
             problems = _Probe(whole, size).problems()
     problems += _unmeasured(game)
+    if recipe.init.freeze and not problems:
+        problems = freeze(game, order)
     if problems:
         raise Incompatible(problems)
     refuse_unsplittable(game)

@@ -36,6 +36,8 @@ def command_for(tree: Mapping[str, Any], registry: Registry) -> str:
     words = [word for option, value in options.items() if value for word in (f"--{option}", value)]
     words += [word for one in request.penalty for word in ("--penalty", one)]
     words += [word for one in request.augment for word in ("--augment", one)]
+    words += ["--init", request.init] if request.init else []
+    words += [word for one in request.freeze for word in ("--freeze", one)]
     words += [word for one in settings for word in ("--set", one)]
     counts = {key: getattr(request, key) for key in ("images", "batch", "seed")}
     words += [word for key, value in counts.items() if value is not None for word in (f"--{key}", str(value))]
@@ -54,6 +56,9 @@ def _parts(base: Mapping[str, Any], wanted: Mapping[str, Any]) -> Request:
     for part in ("penalty", "augment"):
         changed[part] = [name for name in wanted[part] if name not in plain[part]]
     changed |= {key: wanted[key] for key in ("images", "batch", "seed") if wanted[key] != plain[key]}
+    start, usual = wanted.get("init", {}), plain.get("init", {})
+    changed |= {"init": start["model"]} if start.get("model") != usual.get("model") else {}
+    changed |= {"freeze": start["freeze"]} if start.get("freeze") != usual.get("freeze") else {}
     return Request(**changed)
 
 

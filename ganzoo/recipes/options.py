@@ -88,6 +88,26 @@ class Optimizer:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Init:
+    """model: trained weights to start from: a run or model folder, a name of `ganzoo models`, or user/name on the Hub.
+
+    freeze: layers that stay as they are there: "D:4", the first 4 of D, or "G.mapping", a part of G.
+    warmup: images over which all step sizes rise from 0.
+    misfits: whether layers that do not fit start afresh, or the run is refused.
+    Raises `ValueError` for any of these without a model.
+    """
+
+    model: str | None = Field(default=None, min_length=1)
+    freeze: tuple[str, ...] = ()
+    warmup: int = Field(default=0, ge=0)
+    misfits: Literal["fresh", "refuse"] = "fresh"
+
+    def __post_init__(self) -> None:
+        if self.model is None and (self.freeze or self.warmup or self.misfits != "fresh"):
+            raise PydanticCustomError("init", "there is no model to start from: name it with --init MODEL")
+
+
+@dataclass(frozen=True, config=STRICT)
 class Ema:
     """half_life_images: of the generator's moving average, or its course; 0 keeps none.
 
@@ -209,6 +229,7 @@ class TrainerOptions:
 
 SECTIONS: Mapping[str, Any] = {
     "growth": Growth,
+    "init": Init,
     "ema": Ema,
     "previews": Previews,
     "checkpoints": Checkpoints,

@@ -32,6 +32,8 @@ class Changes(TypedDict, total=False):
     batch: int | str | None
     seed: int | None
     precision: str | None
+    init: str | None
+    freeze: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Request:
     """What `ganzoo train` and `ganzoo.train` take to change a recipe; None leaves it as it is.
 
     set: "part.option=value" strings, or one nested mapping.
+    init: the model to start from.  freeze: layers that stay as they are there, as "D:4" or "G.mapping".
     """
 
     data: str | None = None
@@ -52,10 +55,12 @@ class Request:
     batch: int | str | None = None
     seed: int | None = None
     precision: str | None = None
+    init: str | None = None
+    freeze: Sequence[str] = ()
 
     def slug(self) -> str:
         """The choices that differ from the recipe, for the name of a run folder."""
-        chosen = [self.data, self.generator, self.discriminator, self.loss, *self.penalty, *self.augment]
+        chosen = [self.data, self.generator, self.discriminator, self.loss, *self.penalty, *self.augment, self.init]
         words = [re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") for name in chosen if name]
         return "-".join(word[-40:] for word in words)
 
@@ -80,6 +85,9 @@ def resolve(name: str, request: Request, registry: Registry) -> Recipe:
         tree["images"] = request.images if isinstance(request.images, int) else parse_count(request.images)
     if request.precision:
         tree = merge(tree, {"trainer": {"precision": request.precision}})
+    for key in ("init", "freeze"):
+        if given := getattr(request, key):
+            tree = merge(tree, {"init": {"model" if key == "init" else key: given}})
     for setting in _settings(request.set):
         tree = merge(tree, setting)
     return Recipe.from_dict(tree)
@@ -129,6 +137,9 @@ def describe(game: Game, device: str, precision: str) -> list[tuple[str, str]]:
         part = recipe.generator if role.kind == "generator" else recipe.discriminator
         count = sum(p.numel() for p in game.players[name].parameters())
         rows.append((name, f"{role.kind} {part.name}, {count:,} parameters"))
+    if recipe.init.model:
+        kept = f"; {', '.join(recipe.init.freeze)} frozen" if recipe.init.freeze else ""
+        rows.append(("start", f"from {recipe.init.model}{kept}"))
     extras = [f"penalty {name}" for name in game.penalties] + [f"augmentation {name}" for name in game.augmentations]
     rows.append(("loss", ", ".join([recipe.loss.name, *extras])))
     rows += [("phase " + phase.name, _phase(game, phase)) for phase in game.phases()]

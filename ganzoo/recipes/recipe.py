@@ -23,6 +23,7 @@ from .options import (
     Ema,
     Evaluation,
     Health,
+    Init,
     Metrics,
     Optimizer,
     Part,
@@ -58,6 +59,7 @@ class Recipe:
     augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     growth: Growth | None = None
+    init: Init = Init()
     ema: Ema = Ema()
     previews: Previews = Previews()
     checkpoints: Checkpoints = Checkpoints()
@@ -80,7 +82,7 @@ class Recipe:
         if isinstance(tree.get("callbacks"), Mapping):
             switched = {name: {} if on is True else on for name, on in tree["callbacks"].items() if on is not False}
             tree["callbacks"] = switched
-        for section in ("previews", "checkpoints", "metrics", "eval", "ema", "optimizer", "stop"):
+        for section in ("previews", "checkpoints", "metrics", "eval", "ema", "init", "optimizer", "stop"):
             if isinstance(tree.get(section), Mapping):
                 tree[section] = counts(tree[section])
         _refuse_bad_name(tree.get("name"))
@@ -100,7 +102,12 @@ class Recipe:
         tree["batch"] = tree.pop("batch_course") or self.batch
         for part in _PARTS:
             tree[part] = {"name": tree[part]["name"], **tree[part]["options"]}
-        for section, unused in (("eval", Evaluation()), ("health", Health()), ("stop", EarlyStopping())):
+        for section, unused in (
+            ("eval", Evaluation()),
+            ("health", Health()),
+            ("stop", EarlyStopping()),
+            ("init", Init()),
+        ):
             if getattr(self, section) == unused:
                 del tree[section]  # such runs are those of recipes without the section
         return _plain(tree)  # type: ignore[no-any-return]

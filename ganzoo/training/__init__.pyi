@@ -10,4 +10,7 @@ from .runfolder import default_folder as default_folder
 from .runfolder import locked as locked
 from .runfolder import refuse_other_recipe as refuse_other_recipe
 from .runfolder import set_aside as set_aside
+from .start import StartingPoint as StartingPoint
+from .start import parent_in as parent_in
+from .start import start_from as start_from
 from .trainer import Trainer as Trainer

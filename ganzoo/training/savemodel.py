@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import nn
 from ..contract import DataSpec, Role
 from ..errors import ModelError
 from ..models import (
+    DISCRIMINATOR,
     EVALUATION,
     FORMAT,
     SAMPLES,
@@ -36,7 +37,7 @@ from .trainer import Trainer
 
 
 def save_model(run: Trainer, folder: Path, seconds: float) -> None:
-    """Write the run's sampler as a model folder. seconds: spent training."""
+    """Write the run's sampler as a model folder, with the discriminator to train on with. seconds: spent training."""
     spec, roles = run.game.spec, run.game.loss.roles
     role = roles[run.game.generator_role()]
     target = spec.fields[spec.field(role.target)]
@@ -58,15 +59,23 @@ def save_model(run: Trainer, folder: Path, seconds: float) -> None:
         licence=LicenceConfig(data=run.game.dataset.licence),
         translations=translations,
         metrics=_still_true(folder, run.images),
+        parent=run.parent,
     )
     folder.mkdir(parents=True, exist_ok=True)
     network = nn.ModuleDict({one.role: run.sampler(one.role) for one in translations}) if source else run.sampler()
     save_tensors(network.state_dict(), folder / WEIGHTS)
+    if names := run.game.judges():
+        save_tensors(_judges(run, names).state_dict(), folder / DISCRIMINATOR)
     write_config(folder, config)
     previews = sorted((run.folder / "samples").glob("[0-9]*.png"))
     if previews:
         shutil.copyfile(previews[-1], folder / SAMPLES)
     write_card(folder, run.folder.name if run.folder.is_absolute() else str(run.folder))
+
+
+def _judges(run: Trainer, names: Sequence[str]) -> nn.Module:
+    """The discriminator; of several, each under its name in the game."""
+    return run.players[names[0]] if len(names) == 1 else nn.ModuleDict({name: run.players[name] for name in names})
 
 
 def _still_true(folder: Path, images: int) -> list[Metric]:

@@ -26,7 +26,8 @@ class Team:
         self._total = game.recipe.images
         self._growth = game.recipe.growth
         self._factor = self._growth.by_level(self._growth.lr_factors) if self._growth else None
-        self._changes = bool(changing(self._settings) or self._factor)
+        self._warmup = game.recipe.init.warmup
+        self._changes = bool(changing(self._settings) or self._factor or self._warmup)
         self.optimizer = make_optimizer(cls, self.parameters, options, self._ratio, game.recipe.trainer.fused)
         self._steps = Steps(self.optimizer, game.recipe.trainer.fused)
 
@@ -34,6 +35,7 @@ class Team:
         """One optimiser step, with the settings of the time, along the gradient of all processes."""
         if self._changes:
             factor = self._factor.at(images, self._total) if self._factor else 1.0
+            factor *= min(1.0, images / self._warmup) if self._warmup else 1.0
             now = settings_at(self._settings, images, self._total, self._ratio, factor)
             for group in self.optimizer.param_groups:
                 group.update((name, value) for name, value in now.items() if name in group)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,11 @@ from ..compute.threads import threads
 from ..contract import Batch, Callback, Draws, Phase, Share, Turn, TurnContext
 from ..data import Feed
 from ..errors import Diverged
+from ..models import ParentConfig
 from ..recipes import Game
 from ..recording import Chain, Given, Meter, Recorder, Stage, chained, recording_kind, repeats
 from .clock import Clock, averaged
+from .start import parent_in
 from .team import Team
 
 
@@ -60,6 +63,8 @@ class Trainer:
         self.images = self.iteration = 0
         self.meter = Meter()
         self.averages: dict[str, nn.Module] = {}
+        self.parent: ParentConfig | None = None
+        """The model that training started from."""
         self.stop_requested: str | None = None
         self.ended: str | None = None
         """Why training came to its end before the recipe's images; it ends as if these were all."""
@@ -104,7 +109,7 @@ class Trainer:
         player.to(self.device)
         if self.recipe.trainer.channels_last and any(p.dim() == 4 for p in player.parameters()):
             player.to(memory_format=torch.channels_last)
-        return player.train()
+        return player
 
     def sampler(self, role: str | None = None) -> nn.Module:
         """The generator to show and publish: its moving average where one is kept."""
@@ -318,6 +323,7 @@ class Trainer:
             "meter": self.meter.state_dict(),
             "random": random,
             "world": self.world.state_dict(),
+            "parent": asdict(self.parent) if self.parent else None,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -335,6 +341,7 @@ class Trainer:
         self.recorder.forget()
         set_random_state(state["random"])
         self.world.load_state_dict(state.get("world", {}))
+        self.parent = parent_in(state)
 
 
 def full_name(callback: Callback) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from huggingface_hub import parse_eval_result_entries
+from safetensors.torch import load_file
 
 import ganzoo
 from ganzoo.cli.modelpage import facts
@@ -15,7 +19,11 @@ from ganzoo.errors import HubError, ModelError, UsageError
 from ganzoo.hub.publish import PushOptions
 from ganzoo.hub.pull import pull, search
 from ganzoo.hub.space import push_space
+from ganzoo.hub.start import starting_point
+from ganzoo.models.config import Metric, record_metrics
 from ganzoo.models.hubname import Reference, parse_reference
+from ganzoo.recipes.recipe import Recipe
+from ganzoo.training import checkpoint
 
 pytest_plugins = ["hub.fixtures"]
 
@@ -40,7 +48,7 @@ def test_what_was_pushed_samples_bit_for_bit_as_the_run(hub, run_of, kind, tmp_p
     folder = pull(Reference("alice/model"), tmp_path / "pulled")
     assert torch.equal(ganzoo.load(folder).sample(12, seed=3), expected)
     assert sorted(path.name for path in folder.iterdir()) == [
-        "README.md", "config.json", "model.safetensors", "samples.png",
+        "README.md", "config.json", "discriminator.safetensors", "model.safetensors", "samples.png",
     ]  # fmt: skip
 
 
@@ -116,20 +124,51 @@ def test_a_branch_is_made_and_a_tag_never_moved(hub, run_of):
     assert ganzoo.load(run).push("alice/model", tag="v1").oid == main.oid
 
 
-def test_discriminator_and_run_are_published_on_request(hub, run_of, tmp_path):
+def test_the_run_is_published_on_request(hub, run_of, tmp_path):
     run = run_of()
-    ganzoo.load(run).push("alice/model", with_discriminator=True, with_run=True)
-    names = set(_files(hub))
-    assert {"discriminator.safetensors", "run/recipe.toml", "run/metrics.jsonl", "run/samples/000000064.png"} <= names
+    ganzoo.load(run).push("alice/model", with_run=True)
+    assert {"run/recipe.toml", "run/metrics.jsonl", "run/samples/000000064.png"} <= set(_files(hub))
     folder = pull(Reference("alice/model"), tmp_path / "pulled")
     assert (folder / "run" / "recipe.toml").read_bytes() == (run / "recipe.toml").read_bytes()
-    from safetensors.torch import load_file
+    with pytest.raises(ModelError, match="belongs to no run"):
+        ganzoo.load(folder).push("alice/copy", with_run=True)
 
-    assert "layers.0.weight" in load_file(folder / "discriminator.safetensors")
-    (folder / "discriminator.safetensors").unlink()
-    for option in ("with_discriminator", "with_run"):
-        with pytest.raises(ModelError, match="belongs to no run"):
-            ganzoo.load(folder).push("alice/copy", **{option: True})
+
+def test_the_discriminator_is_published_unless_it_is_left_out(hub, run_of, tmp_path, caplog):
+    caplog.set_level("INFO", "ganzoo")
+    run = run_of()
+    ganzoo.load(run).push("alice/model")
+    size = (run / "model" / "discriminator.safetensors").stat().st_size
+    assert (
+        f"discriminator.safetensors goes along, {size / 1024:.3g} KiB: training on with --init needs it" in caplog.text
+    )
+    folder = pull(Reference("alice/model"), tmp_path / "pulled")
+    judge = load_file(folder / "discriminator.safetensors")
+    last = checkpoint.load(checkpoint.last(run / "checkpoints"))["players"]["D"]
+    assert judge.keys() == last.keys() and all(torch.equal(judge[name], last[name]) for name in judge)
+    ganzoo.load(folder).push("alice/model", without_discriminator=True)
+    assert "discriminator.safetensors" not in _files(hub)
+
+
+def test_what_belonged_to_earlier_weights_does_not_stay(hub, run_of):
+    run = run_of()
+    ganzoo.load(run).push("alice/model")
+    (run / "model" / "discriminator.safetensors").unlink()
+    again = ganzoo.load(run).push("alice/model")
+    assert again.changed == ("discriminator.safetensors",)
+    assert "discriminator.safetensors" not in _files(hub)
+    assert ganzoo.load(run).push("alice/model").changed == ()
+
+
+def test_sampling_never_reads_the_discriminator(hub, run_of):
+    run = run_of()
+    ganzoo.load(run).push("alice/model")
+    expected = ganzoo.load(run).sample(2, seed=0)
+    (run / "model" / "discriminator.safetensors").write_bytes(b"no safetensors")
+    assert torch.equal(ganzoo.load(run).sample(2, seed=0), expected)
+    mark = len(hub.log)
+    assert torch.equal(ganzoo.load("alice/model").sample(2, seed=0), expected)
+    assert not [line for line, *_ in hub.log[mark:] if "discriminator" in line]
 
 
 def test_a_model_on_the_hub_is_copied_without_touching_the_cache(hub, run_of):
@@ -257,3 +296,56 @@ def test_a_mistyped_folder_is_not_asked_of_the_hub(hub, run_of, tmp_path, monkey
     assert len(hub.log) == mark
     assert ganzoo.load("alice/model@main").target.shape == (1, 28, 28)
     assert ganzoo.load("alice/model", revision="main").target.shape == (1, 28, 28)
+
+
+def test_numbers_against_data_on_the_hub_are_stated_as_it_reads_them(hub, run_of, tmp_path):
+    run = run_of()
+    provenance = {"features": "inception", "seed": 0}
+    numbers = [
+        Metric("fid", 25.0, "fashion-mnist", "test", 100, provenance),
+        Metric("kid", 1.5, "hub:alice/faces@v1", "train", 50),
+        Metric("fid", 30.0, "folder:faces.zip", "train", 100),
+    ]
+    record_metrics(run / "model", numbers)
+    ganzoo.load(run).push("alice/model")
+    folder = pull(Reference("alice/model"), tmp_path / "pulled")
+    stated = yaml.safe_load((folder / ".eval_results" / "ganzoo.yaml").read_text())
+    first, second = parse_eval_result_entries(stated)
+    assert (first.dataset_id, first.task_id, first.value) == ("zalando-datasets/fashion_mnist", "fid", 25.0)
+    assert first.source_url == f"{hub.url}/alice/model/blob/main/evaluation.json"
+    assert first.notes == "split test, samples 100, features inception, seed 0"
+    assert (second.dataset_id, second.dataset_revision, second.task_id) == ("alice/faces", "v1", "kid")
+    assert len(yaml.safe_load((folder / "README.md").read_text().split("---")[1])["model-index"][0]["results"]) == 3
+
+
+def test_numbers_against_data_that_only_this_machine_has_make_no_such_file(hub, run_of):
+    run = run_of()
+    record_metrics(run / "model", [Metric("fid", 30.0, "fashion-mini", "train", 100)])
+    ganzoo.load(run).push("alice/model")
+    assert not [name for name in _files(hub) if name.startswith(".eval_results")]
+
+
+def test_training_starts_from_a_model_on_the_hub_and_names_it(hub, run_of, caplog):
+    parent_run = run_of()
+    published = ganzoo.load(parent_run).push("alice/model")
+    tree = tomllib.loads((parent_run / "recipe.toml").read_text())
+    recipe = Recipe.from_dict({**tree, "init": {"model": "alice/model@main", "freeze": ["D:1"]}})
+    run = ganzoo.train(recipe, out="child", device="cpu", progress=False)
+    parent = ganzoo.load(run.folder).config.parent
+    assert (parent.model, parent.repository, parent.revision) == ("alice/model", "alice/model", published.oid)
+    assert parent.fresh == [] and "alice/model" in (run.folder / "model" / "README.md").read_text()
+    ganzoo.load(run.folder).push("alice/child")
+    card = (pull(Reference("alice/child"), Path("child-pulled")) / "README.md").read_text()
+    metadata = yaml.safe_load(card.split("---")[1])
+    assert (metadata["base_model"], metadata["base_model_relation"]) == ("alice/model", "finetune")
+
+
+def test_a_discriminator_to_start_from_is_compared_with_what_the_hub_states(hub, run_of):
+    ganzoo.load(run_of()).push("alice/model")
+    assert starting_point("alice/model").discriminator.exists()
+    ganzoo.load(run_of("conditional")).push("alice/other")
+    ganzoo.load("alice/other")  # from here on, only the discriminator is missing
+    hub.fault(hub.download, corrupt=True)
+    with pytest.raises(HubError, match=r"discriminator\.safetensors is not what the Hub states"):
+        starting_point("alice/other")
+    assert starting_point("alice/other").discriminator.exists()

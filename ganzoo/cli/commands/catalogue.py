@@ -1,4 +1,4 @@
-"""`ganzoo list` and `ganzoo show`: what is installed. Neither imports torch."""
+"""`ganzoo list`, `ganzoo show` and `ganzoo models`: what is installed. None imports torch."""
 
 from __future__ import annotations
 
@@ -110,4 +110,23 @@ def _page(facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-COMMANDS = {"list": list_, "show": show}
+@click.command(epilog="Examples:\n\n  ganzoo models\n\n  ganzoo models --json")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def models(as_json: bool) -> None:
+    """List the trained models that ganzoo comes with. Each is named wherever a MODEL goes: `ganzoo sample NAME`."""
+    from ...models import trained
+
+    found = trained().values()
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+        return
+    table(
+        ("name", "recipe", "data", "size", "metric", "licence", "where"),
+        [
+            (one.name, one.recipe, one.data, f"{one.bytes / 1e6:.2g} MB", one.metric, one.licence, one.where)
+            for one in found
+        ],
+    )
+
+
+COMMANDS = {"list": list_, "show": show, "models": models}

@@ -64,7 +64,7 @@ def _measure(name: str, count: int, options: Mapping[str, Any]) -> list[Metric]:
     from ...compute import pick_device
     from ...evaluation import Bench, Question, build_dataset, data_to_measure
     from ...hub import local_folder
-    from ...models import record_metrics, write_card
+    from ...models import record_metrics, trained, write_card
     from ...registry.registry import registry
 
     model = load(name, device=options["device"])
@@ -77,7 +77,9 @@ def _measure(name: str, count: int, options: Mapping[str, Any]) -> list[Metric]:
     bench = Bench(build_dataset(part, registry()), part, model.target, question, registry(), device)
     metrics = bench.measure(model.generator, config.classes, config.training)
     if local_folder(name) is None:
-        click.echo(f"{name} is on the Hub: its card is not changed; `ganzoo pull` it first to have it there", err=True)
+        there = "part of ganzoo" if name in trained() else "on the Hub"
+        advice = "" if name in trained() else "; `ganzoo pull` it first to have it there"
+        click.echo(f"{name} is {there}: its card is not changed{advice}", err=True)
     else:
         record_metrics(model.folder, metrics)
         write_card(model.folder, Path(name).name if Path(name).is_absolute() else name)

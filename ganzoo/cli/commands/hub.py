@@ -26,7 +26,7 @@ from ..counts import COUNT
 @click.option("--revision", metavar="BRANCH", help="Branch to commit to, made if need be. [default: main]")
 @click.option("--tag", metavar="NAME", help="Tag to put on the commit.")
 @click.option("--message", metavar="TEXT", help="Message of the commit.")
-@click.option("--with-discriminator", is_flag=True, help="Add the discriminator, from the run's last checkpoint.")
+@click.option("--without-discriminator", is_flag=True, help="Leave out the discriminator, which training on needs.")
 @click.option("--with-run", is_flag=True, help="Add the run's recipe, metrics and previews.")
 @click.option("--space", is_flag=True, help="Make a Space, a page that samples MODEL. [USER/NAME: that of MODEL]")
 def push(model: str, repository: str | None, space: bool, **options: Any) -> None:

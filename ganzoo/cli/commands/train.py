@@ -27,6 +27,10 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--loss", metavar="L", help="Another loss than the recipe's."),
     click.option("--penalty", metavar="P", multiple=True, help="A penalty to add; may be repeated."),
     click.option("--augment", metavar="A", multiple=True, help="An augmentation to add; may be repeated."),
+    click.option("--init", metavar="MODEL", help="Trained weights to start from: a folder, a name, or one on the Hub."),
+    click.option(
+        "--freeze", metavar="LAYERS", multiple=True, help="Keep as in MODEL, as D:4 or G.mapping; repeatable."
+    ),
     click.option("--set", "set_", metavar="PART.OPTION=VALUE", multiple=True, help="Any other option of the recipe."),
     click.option("--images", metavar="COUNT", help="Real images to show D, such as 200k or 25M."),
     click.option("--batch", metavar="IMAGES", callback=_batch, help="Images an update; by stages: 16 10%, 64."),

@@ -94,6 +94,7 @@ def _body(config: Config, model: str, samples: bool, license: str) -> str:
         translations=config.translations,
         classes=", ".join(map(escaped, config.class_names)) or f"0 to {config.classes - 1}",
         facts=_facts(config, plugin),
+        parent=config.parent,
         command=_command(recipe) if recipe else None,
         recipe=_toml(recipe),
         metrics=[asdict(one) | {"provenance": _provenance(one)} for one in config.metrics],
@@ -109,6 +110,9 @@ def shared_recipe(config: Config) -> dict[str, Any]:
     data = recipe.get("data")
     if isinstance(data, dict) and data.get("name") != "hub" and isinstance(data.get("path"), str):
         data["path"] = ":".join(Path(one).name for one in data["path"].split(":"))
+    start = recipe.get("init")
+    if config.parent is not None and isinstance(start, dict) and config.parent.repository is None:
+        start["model"] = config.parent.model
     return recipe
 
 

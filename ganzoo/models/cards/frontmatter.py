@@ -64,6 +64,7 @@ def metadata_of(config: Config, name: str, before: dict[str, Any]) -> dict[str, 
         "pipeline_tag": _task(config),
         "tags": list(dict.fromkeys([*ours, *theirs])),
         "datasets": before.get("datasets") or _datasets(config),
+        **_parent_fields(config, before),
         "base_recipe": recipe.get("name") if _is_word(recipe.get("name")) else None,
         "model-index": _model_index(config, name),
     }
@@ -102,6 +103,15 @@ def _licence_fields(config: Config, before: dict[str, Any]) -> dict[str, Any]:
     if config.licence.weights or not earlier or not (several or isinstance(earlier, str)):
         return licence_fields(config.licence.weights)
     return {"license": earlier}
+
+
+def _parent_fields(config: Config, before: dict[str, Any]) -> dict[str, Any]:
+    """The model on the Hub that this one was made from: the user's own word, or what training started from."""
+    if before.get("base_model"):
+        return {"base_model": before["base_model"], "base_model_relation": before.get("base_model_relation")}
+    if config.parent is None or config.parent.repository is None:
+        return {}
+    return {"base_model": config.parent.repository, "base_model_relation": "finetune"}
 
 
 def _is_word(value: object) -> bool:

@@ -11,6 +11,7 @@ import torch
 from ...contract import Batch, Stream, Table, Turn
 from ...data import normalise
 from ...errors import Incompatible
+from ...models import evaluating
 from ...recipes import Game, checked_options
 from ...registry import Registry
 from ..trainer import Trainer
@@ -47,10 +48,9 @@ class HeldOut:
         self._next = (run.images // _EVERY + 1) * _EVERY
         for role in judges:
             field = run.game.spec.field(run.game.loss.roles[role].target)
-            player = run.players[role].eval()
-            with turn.autocast():
+            player = run.players[role]
+            with evaluating(player), turn.autocast():
                 scores = [sign * player(one.fields[field], one.label).float() for one in (self._learnt, self._unseen)]
-            player.train()
             run.meter.add(f"health/{role}/held_out", signals.separation(*scores))
 
     def state_dict(self) -> dict[str, Any]:

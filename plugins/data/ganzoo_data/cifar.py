@@ -122,6 +122,7 @@ class Cifar10(_Cifar):
     """
 
     name = "cifar10"
+    hub_name = "uoft-cs/cifar10"
     names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     folder = "cifar-10-batches-py"
     archive = "cifar-10-python.tar.gz"
@@ -137,6 +138,7 @@ class Cifar100(_Cifar):
     """
 
     name = "cifar100"
+    hub_name = "uoft-cs/cifar100"
     names = _CIFAR100_NAMES
     folder = "cifar-100-python"
     archive = "cifar-100-python.tar.gz"

@@ -130,6 +130,7 @@ class Mnist(_Idx):
     """
 
     name = "mnist"
+    hub_name = "ylecun/mnist"
     licence = "CC-BY-SA-3.0"
     folder = "MNIST"
     flat_folders = ("mnist", ".")
@@ -144,6 +145,7 @@ class FashionMnist(_Idx):
     """
 
     name = "fashion-mnist"
+    hub_name = "zalando-datasets/fashion_mnist"
     licence = "MIT"
     folder = "FashionMNIST"
     flat_folders = ("fashion-mnist", ".")

@@ -37,6 +37,7 @@ class Svhn(Published):
     """
 
     name = "svhn"
+    hub_name = "ufldl-stanford/svhn"
     shape = (3, 32, 32)
     licence = None
 
