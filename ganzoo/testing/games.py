@@ -66,7 +66,7 @@ def _game_on(trial: Trial, folder: Path) -> Trainer:
 def _fields(trial: Trial) -> dict[str, object]:
     """Data with the fields that a loss's roles ask for."""
     roles = trial.part().roles.values()
-    names = {name for role in roles for name in (role.target, role.source)} - {None, ANY_FIELD}
+    names = {name for role in roles for name in role.sees} - {ANY_FIELD}
     data: dict[str, object] = {"name": "reference", "shape": [2], "low": -1.0, "high": 1.0}
     return {**data, "fields": sorted(map(str, names))} if names else data
 

@@ -33,7 +33,10 @@ class FakeTurn:
     def uniform(self, n: int) -> Tensor:
         return torch.rand(n)
 
-    def logits(self, sample: Tensor) -> Tensor:
+    def given(self, sample: Tensor) -> None:
+        """This D judges samples alone."""
+
+    def logits(self, sample: Tensor, given: Tensor | None = None) -> Tensor:
         return self.discriminator(sample)
 
     def log(self, name: str, value: Tensor) -> None:
