@@ -32,7 +32,8 @@ def game(trial: Trial, folder: Path = Path()) -> Trainer:
         if kind != "augmentation":
             trial.part()
         if kind == "loss":
-            return trial.game(_VALUES, folder, loss=trial.named(), data=_fields(trial))
+            own = {role.component: {"name": NAME} for role in trial.part().roles.values() if role.component}
+            return trial.game(_VALUES, folder, loss=trial.named(), data=_fields(trial), players=own)
         plan = _VALUES if kind != "augmentation" else augmented_plan(trial)
         return trial.game(plan, folder, **{_PARTS[kind]: {name: dict(trial.options)}})
     except Incompatible as error:

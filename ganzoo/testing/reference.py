@@ -74,16 +74,17 @@ class ReferenceGenerator(Generator):
 
 
 class ReferenceDiscriminator(Discriminator):
-    """One linear map from a sample to a logit, and one more of its label if it is conditional."""
+    """One linear map from a sample, and what it was given, to a logit; one more of its label if it is conditional."""
 
     def __init__(self, source: Sample | None, target: Sample, classes: int, conditional: bool = False) -> None:
         super().__init__()
-        self.layer = nn.Linear(target.size, 1)
+        self.layer = nn.Linear(target.size + (source.size if source else 0), 1)
         self.label_logit = nn.Embedding(classes, 1) if conditional else None
 
-    def forward(self, sample: Tensor, label: Tensor) -> Tensor:
-        """sample: (N, *target.shape). Returns raw logits, (N,)."""
-        logit_N: Tensor = self.layer(sample.flatten(1)).flatten()
+    def forward(self, sample: Tensor, label: Tensor, given: Tensor | None = None) -> Tensor:
+        """sample: (N, *target.shape); given: (N, *source.shape). Returns raw logits, (N,)."""
+        seen = sample.flatten(1) if given is None else torch.cat([sample.flatten(1), given.flatten(1)], 1)
+        logit_N: Tensor = self.layer(seen).flatten()
         return logit_N if self.label_logit is None else logit_N + self.label_logit(label).flatten()
 
 
