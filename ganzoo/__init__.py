@@ -29,7 +29,7 @@ from .files import read_bounded
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .api import Run, load, train
+    from .api import Run, build, load, train
     from .api import names as list
     from .contract import (
         AdversarialLoss,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from .models import Model
 
 _LAZY = {
-    **dict.fromkeys(["Run", "load", "train"], ".api"),
+    **dict.fromkeys(["Run", "build", "load", "train"], ".api"),
     **dict.fromkeys(
         ["AdversarialLoss", "Augmentation", "Batch", "Callback", "Course", "Dataset", "Density", "Dial",
          "Discriminator", "Drawn", "FeatureExtractor", "Generator", "Loss", "Penalty", "Phase", "Role", "Stream",
@@ -128,6 +128,7 @@ __all__ = [
     "Unpaired",
     "UsageError",
     "Varying",
+    "build",
     "hookimpl",
     "list",
     "load",

@@ -24,8 +24,9 @@ from .models import CONFIG, Model, load_model
 from .planning import placing
 from .planning.fitting import fitting
 from .public import public
-from .recipes import Changes, Game, Recipe, Request, known_as, refuse_unsplittable, resolve
-from .recipes.check import check
+from .recipes import Changes, Game, Part, Recipe, Request, known_as, refuse_unsplittable, resolve
+from .recipes.build import component
+from .recipes.check import check, refuse_misplaced
 from .registry.registry import registry
 from .training import (
     CHECKPOINTS,
@@ -117,6 +118,7 @@ def train(
     game = check(found, registry())
     if found.trainer.deterministic:
         set_deterministic(game.players, place)
+    refuse_misplaced(game, callbacks)
     world = joined(place)
     refuse_unsplittable(game, world.size)
     if world.size > 1 and found.health.on_collapse == "rollback":
@@ -131,6 +133,18 @@ def train(
                 checkpoint.load_last(folder / CHECKPOINTS)  # drops a damaged one before the others look
         world.wait()
         return _train(game, folder, place, precision, callbacks, progress, world)
+
+
+@public
+def build(kind: str, name: str, *fixed: Any, **options: Any) -> Any:
+    """Build an installed component, for losses, penalties and others that are made of parts.
+
+    kind: "augmentation", "features", "penalty", or any other that is a class.  fixed: what it is built with
+    first, as the target of an augmentation.  options: of the component, checked as those of a recipe.
+    Keep what is built in an attribute, so that it moves, is saved, and has its dials turned with its owner.
+    Raises `UnknownName`, or `Incompatible` with every option that is wrong.
+    """
+    return component(registry(), kind, Part(name, options), *fixed)
 
 
 def _refuse_unknown(changes: Iterable[str]) -> None:

@@ -48,7 +48,18 @@ def documented(monkeypatch) -> Registry:
         "recipe": ("spiral", "SPIRAL"),
     }
     parts = [ganzoo.Component(kind, name, f"documented:{cls}", "x") for kind, (name, cls) in names.items()]
-    parts.append(ganzoo.Component("penalty", "patience", "documented:Patience", "x"))
+    others = {
+        "penalty": {"patience": "Patience", "consistent": "Consistent"},
+        "loss": {"readable": "Readable", "two-ways": "TwoWays"},
+        "discriminator": {"reader": "Reader"},
+        "generator": {"encoder": "Encoder"},
+        "recipe": {"two-ways": "TWO_WAYS"},
+    }
+    parts += [
+        ganzoo.Component(kind, name, f"documented:{cls}", "x")
+        for kind, of in others.items()
+        for name, cls in of.items()
+    ]
     return Registry([*entry_points(group="ganzoo"), fake_plugin("documented", "documented", parts)])
 
 
@@ -77,6 +88,23 @@ def test_the_documented_plugin_trains_with_itself_and_with_bundled_parts(documen
     train({**linear, "data": {"name": "spiral"}, "loss": {"name": "energy"}, "optimizer": {"name": "lion"}}, documented)
     varying = {"data": {"name": "spiral"}, "loss": {"name": "energy"}, "penalty": {"patience": {"weight": "1..0 10%"}}}
     assert train({**linear, **varying}, documented).game.dials()["penalty.patience.weight"].value == 0.2
+
+
+def test_the_documented_games_of_heads_and_of_three_players_train(documented):
+    data = {"data": {"name": "spiral"}, "generator": {"name": "linear"}, "images": 100}
+    read = train({**data, "discriminator": {"name": "reader"}, "loss": {"name": "readable"}}, documented)
+    assert read.players["D"].guess.weight.grad is not None
+    ways = train(dict(documented.load("recipe", "two-ways")), documented)
+    assert [phase.trains for phase in ways.phases] == [("D",), ("G", "E")]
+    assert ways.teams["G", "E"].optimizer.param_groups[0]["lr"] == 5e-4
+
+
+def test_the_documented_penalty_builds_an_augmentation(documented):
+    parts = {"generator": {"name": "linear"}, "discriminator": {"name": "linear"}, "loss": {"name": "hinge"}}
+    trainer = train(
+        {**parts, "data": {"name": "fashion-mini"}, "penalty": {"consistent": {}}, "images": 100}, documented
+    )
+    assert type(trainer.game.penalties["consistent"].change).__name__ == "DiffAugment"
 
 
 def test_the_documented_hook_is_read():

@@ -26,6 +26,7 @@ CONTENTS = {
     "Callbacks": ["Callback"],
     "Feature extractors": ["FeatureExtractor"],
     "Converters": ["Converter", "Conversion", "Converted"],
+    "Parts of parts": ["build"],
     "Files of others": ["read_bounded", "read_pickle"],
     "Errors": [
         "GanzooError", "UsageError", "Incompatible", "DataError", "ConversionError", "PluginError", "UnknownName",
@@ -35,6 +36,7 @@ CONTENTS = {
 }  # fmt: skip
 """Heading -> the names that plugins build on."""
 FILES = [
+    "api.py",
     "contract/*.py",
     "errors.py",
     "files.py",

@@ -27,6 +27,14 @@ class Augmentation(nn.Module):
         """
         return sample
 
+    def together(self, sample: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for a sample that D sees beside a picture of the same sides, so that what moves moves in both.
+
+        sample: (N, C, H, W).  given: (N, C', H, W), of any range. By default the sample alone is changed: override
+        where pixels move, are turned or blanked. What D is given otherwise, such as latents, never comes here.
+        """
+        return self(sample), given
+
     def observe(self, logits: Tensor) -> None:
         """Called with D's raw logits, detached, each time D learns from a batch of real samples; for controllers.
 

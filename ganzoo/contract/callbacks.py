@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..public import public
@@ -30,6 +30,13 @@ class Callback:
         turn to show.
         """
         return True
+
+    def problems(self, game: Any) -> Sequence[str]:
+        """Reasons why this callback cannot do its work in a game, as full sentences; asked before any data are read.
+
+        game: its `recipe`, `spec`, `players` by role, `loss`, `penalties`, `augmentations` and `phases()`.
+        """
+        return ()
 
     def on_start(self, run: Any) -> None:
         """Training is about to begin, or to go on after a resume (state is already restored)."""

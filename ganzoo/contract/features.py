@@ -17,6 +17,11 @@ class FeatureExtractor(nn.Module):
     dimensions: int
     """F, the number of features; set it in the constructor."""
 
+    differentiable: bool = False
+    """True if it also takes float32 pictures with values in [0, 255], through which gradients reach what made them.
+
+    Losses and penalties build such extractors with `ganzoo.build` and feed them `Sample.pixels`."""
+
     def forward(self, image: Tensor) -> Tensor:
         """image: uint8 (N, 3, H, W) of any size; gray pictures come with three equal channels.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from ..public import public
 from .networks import Role
+from .specs import DataSpec
 from .turn import Turn
 
 
@@ -56,8 +58,14 @@ class Loss(nn.Module):
     def phases(self) -> Sequence[Phase]:
         raise NotImplementedError
 
-    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
-        """Reasons why these players cannot learn under this loss, as full sentences."""
+    def prepare(self, spec: DataSpec) -> None:
+        """Called once, before the game is played: build parts here that need to know what a sample is."""
+
+    def problems(self, players: Mapping[str, nn.Module], spec: DataSpec | None = None) -> Sequence[str]:
+        """Reasons why these players cannot learn under this loss from such data, as full sentences.
+
+        `ganzoo check` always gives the spec; `spec` may be left out of an override that does not need it.
+        """
         return ()
 
 
@@ -86,6 +94,12 @@ class AdversarialLoss(Loss):
             raise ValueError("D has judged one batch of generated samples: with reuse_fake, generator_batch must be 1")
         self.n_critic, self.n_generator, self.generator_batch = n_critic, n_generator, generator_batch
         self.reuse_fake = reuse_fake
+        self._turn: Turn | None = None
+
+    def log(self, name: str, value: Tensor) -> None:
+        """Keep a scalar for the next row of `metrics.jsonl`, from within the two functions alone."""
+        if self._turn is not None:
+            self._turn.log(name, value)
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """D's loss, a scalar, from its raw logits on real and on generated samples."""
@@ -100,11 +114,11 @@ class AdversarialLoss(Loss):
 
     def phases(self) -> Sequence[Phase]:
         return (
-            Phase("D", ("D",), self._discriminator_phase, repeats=self.n_critic, after=self.after_critic),
+            Phase("D", ("D",), self.discriminator_phase, repeats=self.n_critic, after=self.after_critic),
             Phase(
                 "G",
                 ("G",),
-                self._generator_phase,
+                self.generator_phase,
                 repeats=self.n_generator,
                 scale=self.generator_batch,
                 reuses=self.reuse_fake,
@@ -114,17 +128,29 @@ class AdversarialLoss(Loss):
     after_critic: Callable[[Mapping[str, nn.Module]], None] | None = None
     """Override with a method to project D's weights after each of its updates."""
 
-    def _discriminator_phase(self, turn: Turn) -> Tensor:
+    def discriminator_phase(self, turn: Turn) -> Tensor:
+        """D's loss in one update; override to add what two logits do not say, such as a loss of other heads."""
         real = turn.logits(turn.real)
         fake = turn.logits(turn.fake())
         # of energies the negative one says how real a sample is
         turn.log("D(real)", torch.sigmoid(-real if self.low_for_real else real).mean())
         turn.log("D(fake)", torch.sigmoid(-fake if self.low_for_real else fake).mean())
-        return self.discriminator(real, fake)
+        with self._logging(turn):
+            return self.discriminator(real, fake)
 
-    def _generator_phase(self, turn: Turn) -> Tensor:
+    def generator_phase(self, turn: Turn) -> Tensor:
+        """G's loss in one update, likewise."""
         fake = turn.logits(turn.fake())
-        return self.generator(fake, turn.logits(turn.real) if self.needs_real else fake)
+        with self._logging(turn):
+            return self.generator(fake, turn.logits(turn.real) if self.needs_real else fake)
+
+    @contextmanager
+    def _logging(self, turn: Turn) -> Iterator[None]:
+        self._turn = turn
+        try:
+            yield
+        finally:
+            self._turn = None
 
 
 @public
@@ -142,6 +168,9 @@ class Penalty(nn.Module):
         """Return a scalar, already weighted."""
         raise NotImplementedError
 
-    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
-        """Reasons why these players cannot be regularised so, as full sentences."""
+    def prepare(self, spec: DataSpec) -> None:
+        """Called once, before the game is played: build parts here that need to know what a sample is."""
+
+    def problems(self, players: Mapping[str, nn.Module], spec: DataSpec | None = None) -> Sequence[str]:
+        """Reasons why these players cannot be regularised so on such data, as full sentences."""
         return ()

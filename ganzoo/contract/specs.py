@@ -48,6 +48,16 @@ class Sample:
             return unit
         return (self.high + self.low) / 2 + (self.high - self.low) / 2 * unit
 
+    def pixels(self, sample: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) as feature extractors read them: float32 (N, 3, H, W) in [0, 255], differentiably.
+
+        Raises `ValueError` for samples that are no pictures of one or three colours, or have no range.
+        """
+        if not self.is_image or not self.bounded or self.shape[0] not in (1, 3):
+            raise ValueError(f"features are those of gray or coloured pictures, not of samples {self}")
+        scaled = (sample - self.low) * (255 / (self.high - self.low))
+        return scaled.expand(-1, 3, -1, -1)
+
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))
         return f"{shape} in [{self.low:g}, {self.high:g}]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +14,15 @@ from ..errors import Incompatible
 from ..public import public
 from .augmentation import Augmentation
 from .data import Batch
-from .networks import Role
-from .specs import DataSpec
+from .networks import LOGIT, Role, latent_role
+from .specs import DataSpec, Sample
 
 
 @dataclass(frozen=True)
 class Judgement:
     """What a discriminator said of a sample: raw float32 logits, detached.
 
-    judge: its role.  sample: (N, *shape), before augmentations.  real: True if it is a field of the turn's batch.
+    judge: its role.  sample: (N, *shape), before augmentations.  real: True if the turn gave it as real.
     maker: the role of the generator whose `turn.fake()` it is, None for real and for all other samples.
     """
 
@@ -31,6 +31,26 @@ class Judgement:
     logits: Tensor
     real: bool = False
     maker: str | None = None
+
+
+class Made(NamedTuple):
+    """Generated samples and what they were made from."""
+
+    sample: Tensor
+    source: Tensor
+
+
+class Asked(NamedTuple):
+    """What was asked of a discriminator, and all that it answered, by head.
+
+    The tensors are kept with the answer, so that their ids stay theirs.
+    """
+
+    judge: str
+    sample: Tensor
+    label: Tensor | None
+    given: Tensor | None
+    answers: Mapping[str, Tensor]
 
 
 @dataclass
@@ -88,7 +108,7 @@ class Turn:
         size: int,
         share: Share | None = None,
         keeps: Collection[str] | None = None,
-        taken: Mapping[str, Tensor] | None = None,
+        taken: Mapping[str, Made] | None = None,
     ) -> None:
         self.players = players
         self.learners = tuple(learners)
@@ -102,9 +122,11 @@ class Turn:
         self._real: dict[str, Tensor] = {}
         self._label: Tensor | None = None
         self._keeps = keeps
-        self.kept: dict[str, Tensor] = {}
-        self._fakes: dict[str, Tensor] = dict(taken or {})
-        self._logits: dict[tuple[str, int, int | None], tuple[Tensor, Tensor | None, Tensor]] = {}
+        self.kept: dict[str, Made] = {}
+        self._fakes = {role: made.sample for role, made in (taken or {}).items()}
+        self._sources = {role: made.source for role, made in (taken or {}).items()}
+        self._marked: list[Tensor] = []
+        self._asked_of: dict[tuple[str, int, int, int, bool], Asked] = {}
 
     @property
     def batch(self) -> Batch:
@@ -131,40 +153,64 @@ class Turn:
 
     @property
     def real(self) -> Tensor:
-        """Real samples of the only field, as `field` gives them. Raises `Incompatible` if there are several."""
-        fields = self.batch.fields
+        """Real samples of what D judges, or of the only field. Raises `Incompatible` if nobody says of which."""
+        fields, judge = self.batch.fields, self._context.roles.get("D")
+        if judge is not None and (len(fields) > 1 or latent_role(judge.target)):
+            return self.field(judge.target)
         if len(fields) != 1:
             names = ", ".join(fields)
             raise Incompatible(f"turn.real is the data's only field, these have {names}: take turn.field(name)")
         (name,) = fields
         return self.field(name)
 
-    def field(self, name: str) -> Tensor:
-        """Real samples of the named field, or of the only one for ANY_FIELD, once a turn.
+    def field(self, name: str | Sample) -> Tensor:
+        """Real samples of the named field, of the only one for ANY_FIELD; for "latent:G" what `fake("G")` is made from.
 
-        Those that a discriminator judges are as the augmentations' `real` makes them.
+        Made once a turn. Those that a discriminator judges are as the augmentations' `real` makes them. Raises
+        `Incompatible` for a `Sample`, which the data do not have.
         """
+        if isinstance(name, Sample):
+            raise Incompatible(f"samples of {name} are no field of the data: the loss itself has to make them")
+        maker = latent_role(name)
+        if maker is not None:
+            return self.as_real(self.source(maker))
         name = self._context.spec.field(name)
         if name not in self._real:
             self._real[name] = self._context.as_real(name, self.batch.fields[name])
         return self._real[name]
 
+    def as_real(self, sample: Tensor) -> Tensor:
+        """Mark samples that stand for real ones, such as real samples with noise: health and controllers then know."""
+        if not self._is_real(sample):
+            self._marked.append(sample)
+        return sample
+
     def _is_real(self, sample: Tensor) -> bool:
         fields = [*self._batch.fields.values(), *self._real.values()] if self._batch else ()
-        return any(sample is one for one in fields)
+        return any(sample is one for one in (*fields, *self._marked))
+
+    def source(self, role: str = "G") -> Tensor:
+        """What `fake(role)` is made from, drawn once a turn: latents (N, ...), or samples of its source."""
+        if role not in self._sources:
+            place = self._context.roles[role].source
+            if isinstance(place, Sample):
+                raise Incompatible(f"what {role} reads is no field of the data: call turn.generate('{role}', source)")
+            with torch.set_grad_enabled(self._has_graph(role) and torch.is_grad_enabled()):
+                self._sources[role] = self.latent(role) if place is None else self.field(place)
+        return self._sources[role]
+
+    def _has_graph(self, role: str) -> bool:
+        """True if what the role makes is learned from, now or in the turn that takes it over."""
+        return role in self.learners or (self._keeps is not None and role in self._keeps)
 
     def fake(self, role: str = "G") -> Tensor:
         """Samples by the generator in `role`, made once a turn; detached unless it learns in this phase."""
         if role not in self._fakes:
-            source = self._context.roles[role].source
-            given = None if source is None else self.field(source)
-            if self._keeps is not None and role in self._keeps and role not in self.learners:
-                self.kept[role] = self._make(role, given, self.label, learns=True)
-                self._fakes[role] = self.kept[role].detach()
-            else:
-                self._fakes[role] = self.generate(role, given)
-                if self._keeps is not None:
-                    self.kept[role] = self._fakes[role].detach()
+            label, source = self.label, self.source(role)
+            sample = self._make(role, source, label, learns=self._has_graph(role))
+            self._fakes[role] = sample if role in self.learners else sample.detach()
+            if self._keeps is not None:
+                self.kept[role] = Made(sample if role in self._keeps else sample.detach(), source)
         return self._fakes[role]
 
     def generate(self, role: str, source: Tensor | None = None, label: Tensor | None = None) -> Tensor:
@@ -206,35 +252,100 @@ class Turn:
         self._asked += 1
         return self._share.of(drawn)
 
-    def logits(self, sample: Tensor, role: str = "D", label: Tensor | None = None) -> Tensor:
+    def logits(
+        self,
+        sample: Tensor,
+        role: str = "D",
+        label: Tensor | None = None,
+        given: Tensor | None = None,
+        augment: bool = True,
+    ) -> Tensor:
         """Raw float32 logits of the discriminator in `role`, which sees `sample` through the augmentations.
 
+        label: by default the turn's.  given: what a discriminator that judges pairs sees beside each sample, by default
+        what `given` says.  augment: False shows the sample as it is, which may be another view of it.
         Remembered within the turn: asked again for the same tensors, it gives the same logits and graph.
         """
-        key = (role, id(sample), None if label is None else id(label))
-        if key not in self._logits:
-            # the tensors are kept with the answer, so that their ids stay theirs
-            self._logits[key] = (sample, label, self._judge(sample, role, self._label_of(sample, label)))
-        return self._logits[key][2]
+        return self.answer(sample, LOGIT, role, label, given, augment)
+
+    def answer(
+        self,
+        sample: Tensor,
+        head: str,
+        role: str = "D",
+        label: Tensor | None = None,
+        given: Tensor | None = None,
+        augment: bool = True,
+    ) -> Tensor:
+        """What the discriminator in `role` answers under a head that it declares, float32 (N, *shape).
+
+        All heads come from one pass, that of the logits, remembered with them. Raises `Incompatible` without that head.
+        """
+        key = (role, id(sample), id(label), id(given), augment)
+        if key not in self._asked_of:
+            beside = self.given(sample, role) if given is None else given
+            answers = self._judge(sample, role, self._label_of(sample, label), beside, augment)
+            self._asked_of[key] = Asked(role, sample, label, given, answers)
+        answers = self._asked_of[key].answers
+        if head not in answers:
+            raise Incompatible(
+                f"the loss asks {role} for '{head}', which {type(self.players[role]).__name__} does not answer, only "
+                f"{', '.join(answers)}: take a discriminator with a head '{head}'"
+            )
+        return answers[head]
+
+    def given(self, sample: Tensor, role: str = "D") -> Tensor | None:
+        """What the discriminator in `role` sees beside a sample unless it is told otherwise; None if nothing.
+
+        Rows of a field come in the order of the batch. Of latents, a generated sample has those that it was made from,
+        and a real one what an encoder in the game makes of it. Raises `Incompatible` where neither is so.
+        """
+        part = self._context.roles.get(role)
+        place = part.given if part else None
+        if part is None or place is None:
+            return None
+        if isinstance(place, str) and latent_role(place) is None:
+            rows, n = self.field(place), len(sample)
+            if n == len(rows):
+                return rows
+            return rows[:n] if n < len(rows) else rows.repeat(n // len(rows), *[1] * (rows.ndim - 1))
+        maker = latent_role(place)
+        if maker is not None and sample is self._fakes.get(maker):
+            return self.source(maker)
+        if self._is_real(sample):
+            for name, one in self._context.roles.items():
+                encodes = one.kind == "generator" and one.target == place
+                if encodes and one.source == part.target:
+                    return self.fake(name)
+        raise Incompatible(
+            f"{role} judges each sample with {place}, and nobody says which: call turn.logits(…, '{role}', given=…)"
+        )
 
     def _label_of(self, sample: Tensor, label: Tensor | None) -> Tensor:
         if label is not None or len(sample) == self.size:
             return self.label if label is None else label
         return self.label[: len(sample)]
 
-    def _judge(self, sample: Tensor, role: str, label: Tensor) -> Tensor:
-        seen = sample
-        for augmentation in self._context.augmentations:
-            seen = augmentation(seen)
+    def _judge(
+        self, sample: Tensor, role: str, label: Tensor, given: Tensor | None, augment: bool
+    ) -> Mapping[str, Tensor]:
+        augmentations = self._context.augmentations if augment else ()
+        seen, beside = sample, given
+        for augmentation in augmentations:
+            if beside is not None and aligned(seen, beside):
+                seen, beside = augmentation.together(seen, beside)
+            else:
+                seen = augmentation(seen)
+        judge = self.players[role]
         with self._context.autocast():
-            raw: Tensor = self.players[role](seen, label)
-        logits = raw.float()
+            raw = judge(seen, label) if beside is None else judge(seen, label, beside)
+        answers = {LOGIT: raw.float()} if isinstance(raw, Tensor) else {head: one.float() for head, one in raw.items()}
         if role in self.learners and self._is_real(sample):
-            for augmentation in self._context.augmentations:
-                augmentation.observe(logits.detach())
+            for augmentation in augmentations:
+                augmentation.observe(answers[LOGIT].detach())
                 for name, value in augmentation.values().items():
                     self.log(name, value)
-        return logits
+        return answers
 
     @property
     def images(self) -> Tensor:
@@ -261,14 +372,24 @@ class Turn:
         """What `logits` has answered so far."""
         return [
             Judgement(
-                role,
-                sample.detach(),
-                logits.detach(),
-                self._is_real(sample),
-                next((maker for maker, fake in self._fakes.items() if sample is fake), None),
+                one.judge,
+                one.sample.detach(),
+                one.answers[LOGIT].detach(),
+                self._is_real(one.sample),
+                next((maker for maker, fake in self._fakes.items() if one.sample is fake), None),
             )
-            for (role, *_), (sample, _, logits) in self._logits.items()
+            for one in self._asked_of.values()
         ]
+
+    def counterpart(self, role: str) -> Tensor | None:
+        """Real samples of what the generator in `role` makes, as far as the turn has them; asking here draws none."""
+        place = self._context.roles[role].target
+        maker = latent_role(place)
+        if maker is not None:
+            return self._sources.get(maker)
+        if self._batch is None or isinstance(place, Sample):
+            return None
+        return self._batch.fields[self._context.spec.field(place)]
 
     def autocast(self) -> AbstractContextManager[object]:
         """The precision that players compute in, for a penalty that runs one itself."""
@@ -278,6 +399,11 @@ class Turn:
         """Keep a scalar for the next row of `metrics.jsonl`, which gets the mean. Never synchronises."""
         # buffers and parameters may have changed by the time that it is added up
         self._context.log(name, value.detach() if value.grad_fn and value._base is None else value.clone())
+
+
+def aligned(sample: Tensor, given: Tensor) -> bool:
+    """True for pictures of the same sides, so that a place in one is that place in the other."""
+    return sample.ndim == given.ndim == 4 and sample.shape[2:] == given.shape[2:]
 
 
 class TurnContext:
@@ -305,7 +431,8 @@ class TurnContext:
         self.log = log
         self.shared_draws = shared_draws
         self._no_labels: dict[int, Tensor] = {}
-        self._judged = {spec.field(role.target) for role in roles.values() if role.kind == "discriminator"}
+        judged = [role.target for role in roles.values() if role.kind == "discriminator"]
+        self._judged = {spec.field(one) for one in judged if isinstance(one, str) and latent_role(one) is None}
         self._seen, self._total = 0, total
         self._images: Tensor | None = None
         self._progress: Tensor | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +106,8 @@ class Model:
         with quietly(self.generator, seed):
             corners = self._latents(n)
             pairs = zip(corners, corners.roll(-1, 0), strict=True)
-            walk = torch.stack([slerp(a, b, step / steps) for a, b in pairs for step in range(steps)])
+            between: Callable[[Tensor, Tensor, float], Tensor] = self.generator.interpolate  # type: ignore[assignment]
+            walk = torch.stack([between(a, b, step / steps) for a, b in pairs for step in range(steps)])
             if label is None and getattr(self.generator, "conditional", False):
                 label = 0
             return generate(self.generator, walk, self._labels(len(walk), label))
@@ -151,12 +152,3 @@ class Model:
                 f"label {label} is none of the {classes} classes{near}: {', '.join(names) or f'0-{classes - 1}'}"
             )
         return labels
-
-
-def slerp(a: Tensor, b: Tensor, share: float) -> Tensor:
-    """The point at `share` of the great circle from a to b; a straight line where they are parallel or 1-D."""
-    norms = (a.norm() * b.norm()).clamp_min(1e-12)
-    angle = torch.acos(((a * b).sum() / norms).clamp(-1, 1))
-    if a.numel() < 3 or angle.sin() < 1e-4:
-        return a + (b - a) * share
-    return (torch.sin((1 - share) * angle) * a + torch.sin(share * angle) * b) / angle.sin()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from ..compute import device_of
 from ..contract import (
     AdversarialLoss,
     Augmentation,
@@ -27,13 +29,15 @@ from ..contract import (
     Penalty,
     Phase,
     Role,
+    Sample,
     Turn,
     course_of,
     dials,
+    latent_role,
     says_course,
     told,
 )
-from ..errors import GanzooError, Incompatible, did_you_mean, first_line
+from ..errors import GanzooError, Incompatible, RecipeError, did_you_mean, first_line
 from ..registry import Registry
 from .optim import settings, settings_at, unusable
 from .options import Part
@@ -63,8 +67,21 @@ class Game:
         return schedule(self.loss, self.penalties)
 
     def generator_role(self) -> str:
-        """The first generator: the one that is shown, averaged and published."""
-        return next(name for name, role in self.loss.roles.items() if role.kind == "generator")
+        """The first generator that makes a field of the data: the one that is shown and published."""
+        return next(name for name, role in self.loss.roles.items() if role.kind == "generator" and role.makes_data)
+
+    def target(self, role: str) -> Sample:
+        """What the player in a role makes or judges."""
+        return place(self.loss.roles[role].target, self.spec, self.players)
+
+    def reads(self, role: str) -> Sample | None:
+        """What a generator translates, or a discriminator sees beside a sample."""
+        reads = self.loss.roles[role].reads
+        return None if reads is None else place(reads, self.spec, self.players)
+
+    def part(self, role: str) -> Part:
+        """The part of the recipe that plays a role."""
+        return self.recipe.player(role, self.loss.roles[role])
 
     def judges(self) -> list[str]:
         """The roles of discriminators."""
@@ -115,7 +132,9 @@ def build(recipe: Recipe, registry: Registry) -> Game:
             # without its loss, the players are still judged as those of an ordinary game
             played = loss or AdversarialLoss()
             players = builder.players(recipe, played, spec)
-            augmentations = builder.augmentations(recipe, played, spec)
+            augmentations = builder.augmentations(recipe, played, spec, players)
+            for what, one in {f"loss {recipe.loss.name}": played, **_named("penalty", penalties)}.items():
+                builder.prepare(what, one, spec)
         else:
             builder.look_up_players(recipe)
     if not builder.problems and spec:
@@ -136,8 +155,7 @@ class _Builder:
     def part(self, kind: str, part: Part, *fixed: Any) -> Any:
         """Construct one component, or keep the problem and return None."""
         try:
-            cls = self.registry.load(kind, part.name)
-            return cls(*fixed, **checked_options(cls, part.options, len(fixed), f"{kind} {part.name}"))
+            return component(self.registry, kind, part, *fixed)
         except GanzooError as error:
             self.problems += getattr(error, "problems", [str(error)])
         except Exception as error:  # a plugin's constructor may raise anything
@@ -164,6 +182,15 @@ class _Builder:
                 self.problems += getattr(error, "problems", [str(error)])
         return found
 
+    def prepare(self, what: str, part: Loss | Penalty, spec: DataSpec) -> None:
+        """Let a part build those of its own, or keep the problem."""
+        try:
+            part.prepare(spec)
+        except GanzooError as error:
+            self.problems += getattr(error, "problems", [str(error)])
+        except Exception as error:  # a plugin's method may raise anything
+            self.problems.append(f"{what} cannot be prepared for {spec}: {_told(error)}")
+
     def spec(self, recipe: Recipe, dataset: Dataset) -> DataSpec | None:
         try:
             return dataset.spec
@@ -176,15 +203,22 @@ class _Builder:
     def players(self, recipe: Recipe, loss: Loss, spec: DataSpec) -> dict[str, nn.Module]:
         """Generators first: a discriminator judges labels if it can and they use them."""
         players: dict[str, nn.Module] = {}
-        for name, role in sorted(loss.roles.items(), key=lambda item: item[1].kind, reverse=True):
-            part = recipe.generator if role.kind == "generator" else recipe.discriminator
+        self._refuse_unplayed(recipe, loss)
+        for name, role in sorted(loss.roles.items(), key=_in_turn):
+            try:
+                part = recipe.player(name, role)
+            except RecipeError as error:
+                self.problems.append(str(error))
+                continue
             if role.kind == "discriminator" and any(getattr(one, "conditional", False) for one in players.values()):
                 part = self._follow_labels(part)
             try:
-                target = spec.fields[spec.field(role.target)]
-                source = None if role.source is None else spec.fields[spec.field(role.source)]
+                target = place(role.target, spec, players)
+                source = None if role.reads is None else place(role.reads, spec, players)
             except KeyError as error:
-                self.problems.append(_missing_field(recipe, role, spec, str(error.args[0])))
+                self.problems.append(_missing(recipe, name, role, spec, str(error.args[0])))
+                continue
+            if role.given is not None and not self._judges_pairs(recipe, part):
                 continue
             player = self.part(role.kind, part, source, target, spec.classes)
             if player is not None and not isinstance(player, _PLAYER_CLASSES[role.kind]):
@@ -192,6 +226,42 @@ class _Builder:
             elif player is not None:
                 players[name] = player
         return {name: players[name] for name in loss.roles if name in players}
+
+    def _refuse_unplayed(self, recipe: Recipe, loss: Loss) -> None:
+        """Tables of players that no role of the loss names."""
+        known = {role.component or name for name, role in loss.roles.items()}
+        self.problems += [
+            f"no role of loss {recipe.loss.name} is played by players.{name}{did_you_mean(name, known)}: its players "
+            f"are {', '.join(loss.roles)}"
+            for name in recipe.players
+            if name not in known
+        ]
+
+    def _judges_pairs(self, recipe: Recipe, part: Part) -> bool:
+        """True for a discriminator that takes what a sample was given; of any other the problem is kept."""
+
+        def pairs(name: str) -> bool:
+            return "given" in inspect.signature(self.registry.load("discriminator", name).forward).parameters
+
+        def known(name: str) -> bool:
+            try:
+                return pairs(name)
+            except Exception:  # of a plugin that does not import the user hears elsewhere
+                return False
+
+        try:
+            if pairs(part.name):
+                return True
+        except GanzooError as error:
+            self.problems += getattr(error, "problems", [str(error)])
+            return False
+        others = [name for name in self.registry.names("discriminator") if known(name)]
+        choose = f"choose one that does: {', '.join(others)}" if others else "none that is installed does"
+        self.problems.append(
+            f"loss {recipe.loss.name} shows D each sample with what it was given, but discriminator {part.name} judges "
+            f"samples alone, its forward takes no 'given': {choose}"
+        )
+        return False
 
     def _follow_labels(self, part: Part) -> Part:
         if "conditional" in part.options:
@@ -203,11 +273,13 @@ class _Builder:
         )
         return part
 
-    def augmentations(self, recipe: Recipe, loss: Loss, spec: DataSpec) -> dict[str, Augmentation]:
+    def augmentations(
+        self, recipe: Recipe, loss: Loss, spec: DataSpec, players: Mapping[str, nn.Module]
+    ) -> dict[str, Augmentation]:
         if not recipe.augment:
             return {}
         try:
-            judged = {spec.fields[spec.field(r.target)] for r in loss.roles.values() if r.kind == "discriminator"}
+            judged = {place(r.target, spec, players) for r in loss.roles.values() if r.kind == "discriminator"}
         except KeyError:
             return {}  # the players' own problem says which field is missing
         if len(judged) != 1:
@@ -225,6 +297,38 @@ class _Builder:
                 checked_options(self.registry.load(kind, part.name), part.options, 3, f"{kind} {part.name}")
             except GanzooError as error:
                 self.problems += getattr(error, "problems", [str(error)])
+
+
+def _named(kind: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{kind} {name}": one for name, one in parts.items()}
+
+
+def component(registry: Registry, kind: str, part: Part, *fixed: Any) -> Any:
+    """Construct a component. Raises `UnknownName`, or `Incompatible` with every option that is wrong."""
+    cls = registry.load(kind, part.name)
+    return cls(*fixed, **checked_options(cls, part.options, len(fixed), f"{kind} {part.name}"))
+
+
+def place(name: str | Sample, spec: DataSpec, players: Mapping[str, nn.Module]) -> Sample:
+    """What a role's target, source or given is: a field of the data, latents of a player, or a sample by the loss.
+
+    Raises `KeyError` for a field or player that is not there.
+    """
+    if isinstance(name, Sample):
+        return name
+    maker = latent_role(name)
+    if maker is None:
+        return spec.fields[spec.field(name)]
+    with torch.random.fork_rng(devices=[]):
+        player = players[maker]
+        latent: Tensor = player.sample_latent(1, device_of(player))  # type: ignore[operator]
+    return Sample(tuple(latent.shape[1:]), -math.inf, math.inf)
+
+
+def _in_turn(item: tuple[str, Role]) -> tuple[bool, bool]:
+    """Generators before discriminators, and before generators that make or read the latents of others."""
+    role = item[1]
+    return role.kind != "generator", latent_role(role.target) is not None or latent_role(role.source) is not None
 
 
 def _told(error: Exception) -> str:
@@ -347,8 +451,12 @@ def _misfits(game: Game) -> list[str]:
             for role, protocol in part.needs.items()
             if role in game.players and not isinstance(game.players[role], protocol)
         ]
-        problems += _own_problems(what, part, game.players)
+        problems += own_problems(what, part.problems, game.players, game.spec)
+    for name, callback in game.callbacks.items():
+        problems += own_problems(f"callback {name}", callback.problems, game)
     problems += _phase_problems(game)
+    if not any(role.kind == "generator" and role.makes_data for role in game.loss.roles.values()):
+        problems.append(f"loss {game.recipe.loss.name} plays no generator that makes a field of the data")
     families = {name.split("_")[0] for name in game.players} | set(game.players)
     problems += [
         f"there is no player '{family}' for optimizer.{family}; players: {', '.join(game.players)}"
@@ -358,10 +466,13 @@ def _misfits(game: Game) -> list[str]:
     return problems
 
 
-def _own_problems(what: str, part: Loss | Penalty, players: Mapping[str, nn.Module]) -> Sequence[str]:
-    """What a loss or penalty itself has against the players; an exception is a problem of its own."""
+def own_problems(what: str, problems: Callable[..., Sequence[str]], *asked: Any) -> Sequence[str]:
+    """What a part itself has against the game; an exception is a problem of its own.
+
+    asked: of a loss and a penalty players and spec; one that was written when there were only players gets these.
+    """
     try:
-        found = part.problems(players)
+        found = problems(*asked[: len(inspect.signature(problems).parameters)])
         return (found,) if isinstance(found, str) else tuple(found)
     except GanzooError as error:
         return getattr(error, "problems", (str(error),))
@@ -394,7 +505,11 @@ def _two_optimisers(phases: Sequence[Phase]) -> list[str]:
     return problems
 
 
-def _missing_field(recipe: Recipe, role: Role, spec: DataSpec, field: str) -> str:
+def _missing(recipe: Recipe, name: str, role: Role, spec: DataSpec, field: str) -> str:
+    if field not in role.sees:
+        return (
+            f"loss {recipe.loss.name} plays {name} on the latents of {field}, which could not be built or plays no part"
+        )
     wanted = "exactly one field" if field == "*" else f"a field '{field}'"
     hint = " (two folders are `--data pair:A:B`)" if field in ("a", "b") else ""
     return (

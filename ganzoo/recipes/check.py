@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..compute import device_of, splits
-from ..contract import EVALUATED, Batch, Phase, Sample, Turn, TurnContext, watched
+from ..contract import EVALUATED, Batch, Callback, Phase, Sample, Turn, TurnContext, watched
 from ..errors import Incompatible, RecipeError
 from ..registry import Registry
-from .build import Game, build
+from .build import Game, build, own_problems
 from .freeze import freeze, watch_order
 from .recipe import Recipe
 
@@ -40,6 +40,13 @@ def check(recipe: Recipe, registry: Registry) -> Game:
         raise Incompatible(problems)
     refuse_unsplittable(game)
     return game
+
+
+def refuse_misplaced(game: Game, callbacks: Sequence[Callback]) -> None:
+    """Raise `Incompatible` if callbacks that are no part of the recipe cannot do their work in this game."""
+    problems = [why for one in callbacks for why in own_problems(type(one).__name__, one.problems, game)]
+    if problems:
+        raise Incompatible(problems)
 
 
 def _unmeasured(game: Game) -> list[str]:
@@ -77,8 +84,7 @@ def _unwatched(game: Game, option: str, wanted: str) -> list[str]:
 
 def _metrics(game: Game) -> tuple[str, ...]:
     """The metrics of an evaluation; none where all that fit are taken."""
-    spec, role = game.spec, game.loss.roles[game.generator_role()]
-    pictures = len(spec.fields) == 1 and spec.fields[spec.field(role.target)].is_image
+    pictures = len(game.spec.fields) == 1 and game.target(game.generator_role()).is_image
     return game.recipe.eval.metrics or (("fid",) if pictures else ())
 
 
@@ -130,7 +136,8 @@ class _Probe:
         for name, role in self.game.loss.roles.items():
             if role.kind == "generator":
                 turn = Turn(players, (), context, lambda: batch, self.size)
-                found += _generator_problems(name, turn, spec.fields[spec.field(role.target)])
+                if not isinstance(role.source, Sample):  # else the loss alone knows from what
+                    found += _generator_problems(name, turn, self.game.target(name))
         if found:
             return found
         for phase in self.game.phases():

@@ -134,7 +134,7 @@ def describe(game: Game, device: str, precision: str) -> list[tuple[str, str]]:
     recipe = game.recipe
     rows = [("recipe", recipe.name), ("data", f"{recipe.data.name}: {game.spec}")]
     for name, role in game.loss.roles.items():
-        part = recipe.generator if role.kind == "generator" else recipe.discriminator
+        part = recipe.player(name, role)
         count = sum(p.numel() for p in game.players[name].parameters())
         rows.append((name, f"{role.kind} {part.name}, {count:,} parameters"))
     if recipe.init.model:

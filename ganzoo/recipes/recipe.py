@@ -13,7 +13,7 @@ import tomli_w
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ..contract import Course, Moment, says_course
+from ..contract import Course, Moment, Role, says_course
 from ..errors import RecipeError, did_you_mean, printable
 from .growth import STRICT, Growth
 from .options import (
@@ -42,6 +42,7 @@ class Recipe:
     images: real images shown to D, the duration of the run.  batch: images an update, the most where it changes.
     batch_course: of a batch that changes, which a file has in place of its number.
     growth: how players grow that can; without, they are trained whole.
+    players: parts of players that a loss names, by role; others are the recipe's generator and discriminator.
     optimizer: options common to all players, and tables that override them: "G" for every generator, "D" for every
     discriminator, or a role's full name.
     """
@@ -55,6 +56,7 @@ class Recipe:
     batch: int = Field(default=64, ge=1)
     batch_course: Course | None = None
     seed: int = Field(default=0, ge=0, lt=2**63)
+    players: Mapping[str, Part] = field(default_factory=dict)
     penalty: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     augment: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     optimizer: Mapping[str, Any] = field(default_factory=dict)
@@ -75,10 +77,9 @@ class Recipe:
         """Read the nested mapping of a recipe file. Raises `RecipeError` naming every key that is wrong."""
         tree = {key: count(value) if key in NUMBERS else value for key, value in _plain(data).items()}
         tree |= _stages(tree)
-        for part in _PARTS:
-            if isinstance(tree.get(part), Mapping):
-                options = dict(tree[part])
-                tree[part] = {"name": options.pop("name", None), "options": options}
+        tree |= {part: _part(tree[part]) for part in _PARTS if part in tree}
+        if isinstance(tree.get("players"), Mapping):
+            tree["players"] = {name: _part(one) for name, one in tree["players"].items()}
         if isinstance(tree.get("callbacks"), Mapping):
             switched = {name: {} if on is True else on for name, on in tree["callbacks"].items() if on is not False}
             tree["callbacks"] = switched
@@ -100,8 +101,10 @@ class Recipe:
         """The nested mapping of a recipe file; `from_dict` of it gives the same recipe."""
         tree = asdict(self)
         tree["batch"] = tree.pop("batch_course") or self.batch
-        for part in _PARTS:
-            tree[part] = {"name": tree[part]["name"], **tree[part]["options"]}
+        tree |= {part: _flat(tree[part]) for part in _PARTS}
+        tree["players"] = {name: _flat(one) for name, one in tree["players"].items()}
+        if not self.players:
+            del tree["players"]  # so that games without players of their own stay what they were
         for section, unused in (
             ("eval", Evaluation()),
             ("health", Health()),
@@ -129,6 +132,16 @@ class Recipe:
     def batch_steps(self) -> Course | None:
         """The course of the batch, its own or that of growth; None where it stays as it is."""
         return self.growth.by_level(self.growth.batch) if self.growth and self.growth.batch else self.batch_course
+
+    def player(self, name: str, role: Role) -> Part:
+        """The part that plays a role. Raises `RecipeError` if it is one of its own that nobody names."""
+        own = self.players.get(role.component or name)
+        if own is None and role.component:
+            raise RecipeError(
+                f"loss {self.loss.name} plays {name}, a {role.kind} of its own, and the recipe names none: choose one "
+                f"with --set players.{role.component}.name=…"
+            )
+        return own or (self.generator if role.kind == "generator" else self.discriminator)
 
     def families(self) -> list[str]:
         """Names of the optimizer's tables."""
@@ -170,6 +183,18 @@ def _own_option(name: str, value: Any) -> Any:
     except ValueError as error:
         raise RecipeError(f"{name} = {value!r}: {error}") from error
     return tuple(_own_option(name, one) for one in value) if isinstance(value, list | tuple) else value
+
+
+def _part(given: Any) -> Any:
+    """A part's table with its name set apart from its options."""
+    if not isinstance(given, Mapping):
+        return given
+    options = dict(given)
+    return {"name": options.pop("name", None), "options": options}
+
+
+def _flat(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": part["name"], **part["options"]}
 
 
 def _is_family(value: Any) -> bool:

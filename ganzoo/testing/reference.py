@@ -24,11 +24,13 @@ from ..contract import (
     Role,
     Sample,
     Turn,
+    heads_of,
     hookimpl,
 )
 
 NAME = "reference"
 TRANSLATION = "reference-translation"
+PAIRS = "reference-pairs"
 _LATENT = 4
 
 
@@ -44,6 +46,7 @@ def ganzoo_components() -> Iterable[Component]:
         component("discriminator", NAME, ReferenceDiscriminator, "One linear map to a logit"),
         component("loss", NAME, ReferenceLoss, "Non-saturating, on the only field of the data"),
         component("loss", TRANSLATION, ReferenceTranslation, "Non-saturating, from field a to field b"),
+        component("loss", PAIRS, ReferencePairs, "Non-saturating, on samples beside those of field a"),
         component("dataset", NAME, ReferenceData, "Noise of any spec"),
     ]
 
@@ -71,16 +74,17 @@ class ReferenceGenerator(Generator):
 
 
 class ReferenceDiscriminator(Discriminator):
-    """One linear map from a sample to a logit, and one more of its label if it is conditional."""
+    """One linear map from a sample, and what it was given, to a logit; one more of its label if it is conditional."""
 
     def __init__(self, source: Sample | None, target: Sample, classes: int, conditional: bool = False) -> None:
         super().__init__()
-        self.layer = nn.Linear(target.size, 1)
+        self.layer = nn.Linear(target.size + (source.size if source else 0), 1)
         self.label_logit = nn.Embedding(classes, 1) if conditional else None
 
-    def forward(self, sample: Tensor, label: Tensor) -> Tensor:
-        """sample: (N, *target.shape). Returns raw logits, (N,)."""
-        logit_N: Tensor = self.layer(sample.flatten(1)).flatten()
+    def forward(self, sample: Tensor, label: Tensor, given: Tensor | None = None) -> Tensor:
+        """sample: (N, *target.shape); given: (N, *source.shape). Returns raw logits, (N,)."""
+        seen = sample.flatten(1) if given is None else torch.cat([sample.flatten(1), given.flatten(1)], 1)
+        logit_N: Tensor = self.layer(seen).flatten()
         return logit_N if self.label_logit is None else logit_N + self.label_logit(label).flatten()
 
 
@@ -92,17 +96,31 @@ class ReferenceLoss(AdversarialLoss):
         return (Phase("D", ("D",), self._critic), Phase("G", ("G",), self._maker))
 
     def _critic(self, turn: Turn) -> Tensor:
-        real = turn.logits(turn.field(self.roles["D"].target))
-        return softplus(-real).mean() + softplus(turn.logits(turn.fake())).mean()
+        real = turn.field(self.roles["D"].target)
+        loss = softplus(-turn.logits(real)).mean() + softplus(turn.logits(turn.fake())).mean()
+        return loss + self._heads(turn, real)
 
     def _maker(self, turn: Turn) -> Tensor:
-        return softplus(-turn.logits(turn.fake())).mean()
+        return softplus(-turn.logits(turn.fake())).mean() + self._heads(turn, turn.fake())
+
+    def _heads(self, turn: Turn, sample: Tensor) -> Tensor:
+        """Every head that D declares learns too, be it only to answer 1."""
+        loss = sample.new_zeros(())
+        for head in heads_of(turn.players["D"]):
+            loss = loss + (turn.answer(sample, head) - 1).square().mean()
+        return loss
 
 
 class ReferenceTranslation(ReferenceLoss):
     """The same for a generator that turns samples of field a into samples of field b."""
 
     roles: Mapping[str, Role] = {"G": Role("generator", "b", "a"), "D": Role("discriminator", "b")}
+
+
+class ReferencePairs(ReferenceLoss):
+    """The same for a discriminator that sees beside each sample of field b the one of field a."""
+
+    roles: Mapping[str, Role] = {"G": Role("generator", "b", "a"), "D": Role("discriminator", "b", given="a")}
 
 
 class ReferenceData(Dataset):

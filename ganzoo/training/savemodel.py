@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..contract import DataSpec, Role
 from ..errors import ModelError
 from ..models import (
     DISCRIMINATOR,
@@ -31,6 +30,7 @@ from ..models import (
     write_card,
     write_config,
 )
+from ..recipes import Part
 from ..registry.registry import registry
 from ..version import __version__
 from .trainer import Trainer
@@ -38,17 +38,16 @@ from .trainer import Trainer
 
 def save_model(run: Trainer, folder: Path, seconds: float) -> None:
     """Write the run's sampler as a model folder, with the discriminator to train on with. seconds: spent training."""
-    spec, roles = run.game.spec, run.game.loss.roles
-    role = roles[run.game.generator_role()]
-    target = spec.fields[spec.field(role.target)]
-    source = None if role.source is None else spec.fields[spec.field(role.source)]
-    translations = [] if source is None else _translations(spec, roles)
-    plugin = registry().find("generator", run.recipe.generator.name).plugin
+    spec, role = run.game.spec, run.game.generator_role()
+    target, source = run.game.target(role), run.game.reads(role)
+    part = run.game.part(role)
+    translations = [] if source is None else _translations(run, part)
+    plugin = registry().find("generator", part.name).plugin
     recipe = run.recipe.to_dict()
     config = Config(
         format=FORMAT,
-        generator=run.recipe.generator.name,
-        options={key: value for key, value in recipe["generator"].items() if key != "name"},
+        generator=part.name,
+        options=dict(part.options),
         source=None if source is None else SampleConfig(**source.to_dict()),
         target=SampleConfig(**target.to_dict()),
         classes=spec.classes,
@@ -90,12 +89,12 @@ def _still_true(folder: Path, images: int) -> list[Metric]:
     return []
 
 
-def _translations(spec: DataSpec, roles: Mapping[str, Role]) -> list[TranslationConfig]:
-    """Every generator of the game that reads samples, the first one first."""
-    found = []
-    for name, role in roles.items():
-        if role.kind == "generator" and role.source is not None:
-            source, target = spec.field(role.source), spec.field(role.target)
+def _translations(run: Trainer, part: Part) -> list[TranslationConfig]:
+    """Every generator like the first one that reads samples, that one first."""
+    spec, found = run.game.spec, []
+    for name, role in run.game.loss.roles.items():
+        if role.translates and run.game.part(name) == part:
+            source, target = spec.field(str(role.source)), spec.field(str(role.target))
             reads, makes = (SampleConfig(**spec.fields[one].to_dict()) for one in (source, target))
             found.append(TranslationConfig(name, source, target, reads, makes))
     return found

@@ -25,7 +25,7 @@ from ..compute import (
     synchronised,
 )
 from ..compute.threads import threads
-from ..contract import Batch, Callback, Draws, Phase, Share, Turn, TurnContext
+from ..contract import Batch, Callback, Draws, Made, Phase, Share, Turn, TurnContext
 from ..data import Feed
 from ..errors import Diverged
 from ..models import ParentConfig
@@ -201,7 +201,7 @@ class Trainer:
 
     def _stages(self, phases: tuple[Phase, ...]) -> list[Stage]:
         """The stages of one update of these phases: each leaves the gradients of its own."""
-        kept: dict[int, Mapping[str, Tensor]] = {}
+        kept: dict[int, Mapping[str, Made]] = {}
         heirs = (*phases[1:], None)
         return [
             partial(self._compute, phase, self._generators(heir) if heir else None, kept)
@@ -230,7 +230,7 @@ class Trainer:
         self,
         phase: Phase,
         keeps: tuple[str, ...] | None,
-        kept: dict[int, Mapping[str, Tensor]],
+        kept: dict[int, Mapping[str, Made]],
         draw: Callable[[], Batch],
         draws: Draws,
     ) -> Turn:
@@ -258,7 +258,7 @@ class Trainer:
         draws: Draws,
         draw: Callable[[], Batch],
         keeps: tuple[str, ...] | None,
-        taken: Mapping[str, Tensor],
+        taken: Mapping[str, Made],
     ) -> Turn:
         """The turn of one part of this process's share of an update."""
         count = self.world.size * self.splits

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ganzoo import Sample
+from ganzoo.contract import great_circle as slerp
 from ganzoo.models import pictures
-from ganzoo.models.model import slerp
 
 GRAY, COLOUR = Sample((1, 4, 6)), Sample((3, 4, 6))
 

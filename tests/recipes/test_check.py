@@ -202,7 +202,7 @@ def test_losses_that_do_not_fit_are_refused(small, monkeypatch, loss, words):
     assert words in problems(small())
 
 
-def test_the_only_field_of_two_is_asked_for_in_vain(small, monkeypatch):
+def test_the_real_samples_of_two_fields_are_those_that_d_judges_and_without_a_d_asked_for_in_vain(small, monkeypatch):
     class Two(ganzoo.Dataset):
         spec = ganzoo.DataSpec({"a": ganzoo.Sample((2,)), "b": ganzoo.Sample((2,))})
 
@@ -211,6 +211,15 @@ def test_the_only_field_of_two_is_asked_for_in_vain(small, monkeypatch):
 
     load, parts = registry().load, {"loss": _OneField, "dataset": Two}
     monkeypatch.setattr(registry(), "load", lambda kind, name: parts.get(kind) or load(kind, name))
+    check(small(), registry())
+
+    class NoD(_OneField):
+        roles = {"G": ganzoo.Role("generator", "a"), "D_a": ganzoo.Role("discriminator", "a")}  # noqa: RUF012
+
+        def phases(self):
+            return (ganzoo.Phase("D", ("D_a",), lambda turn: turn.logits(turn.real, "D_a").mean()),)
+
+    parts["loss"] = NoD
     assert "turn.real is the data's only field, these have a, b: take turn.field(name)" in problems(small())
 
 

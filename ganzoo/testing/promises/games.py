@@ -35,7 +35,8 @@ def game(trial: Trial, folder: Path = Path()) -> Trainer:
         if kind != "augmentation":
             trial.part()
         if kind == "loss":
-            return trial.game(_VALUES, folder, loss=trial.named(), data=_fields(trial))
+            own = {role.component: {"name": NAME} for role in trial.part().roles.values() if role.component}
+            return trial.game(_VALUES, folder, loss=trial.named(), data=_fields(trial), players=own)
         plan = _VALUES if kind != "augmentation" else augmented_plan(trial)
         return trial.game(plan, folder, **{_PARTS[kind]: {name: dict(trial.options)}})
     except Incompatible as error:
@@ -69,7 +70,7 @@ def _game_on(trial: Trial, folder: Path) -> Trainer:
 def _fields(trial: Trial) -> dict[str, object]:
     """Data with the fields that a loss's roles ask for."""
     roles = trial.part().roles.values()
-    names = {name for role in roles for name in (role.target, role.source)} - {None, ANY_FIELD}
+    names = {name for role in roles for name in role.sees} - {ANY_FIELD}
     data: dict[str, object] = {"name": "reference", "shape": [2], "low": -1.0, "high": 1.0}
     return {**data, "fields": sorted(map(str, names))} if names else data
 

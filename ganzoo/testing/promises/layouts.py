@@ -86,9 +86,11 @@ def _gradients(
     with promised(
         f"{trial.what} to learn from {n} of {plan} in {dtype}, {layout[0]} weights", "see devices and dtypes"
     ):
-        output: Tensor = network(source, torch.zeros(n, dtype=torch.int64))
+        answer = network(source, torch.zeros(n, dtype=torch.int64))
+        outputs: list[Tensor] = [answer] if isinstance(answer, Tensor) else list(answer.values())
         torch.manual_seed(3)
-        output.backward(_laid_out(torch.randn(output.shape, dtype=dtype), pictures))  # type: ignore[no-untyped-call]
+        pulls = [_laid_out(torch.randn(output.shape, dtype=dtype), pictures) for output in outputs]
+        torch.autograd.backward(outputs, pulls)
     named = [(_INPUT, source), *network.named_parameters()]
     return {name: tensor.grad for name, tensor in named if tensor.grad is not None}
 

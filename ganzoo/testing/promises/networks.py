@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ...contract import course_of, dials
+from ...contract import course_of, dials, heads_of, logit_of
 from ...errors import Incompatible
 from ...models import save_tensors
 from ..outcome import Failure, expect, promised
-from ..reference import draw
+from ..reference import PAIRS, draw
 from ..trial import CLASSES, CPU, Plan, Trial, scratch
 
 _REGISTER = "register it with register_buffer (persistent=False if it never changes), so that it moves and is saved"
@@ -38,8 +38,43 @@ def run(network: nn.Module, trial: Trial, plan: Plan, n: int = 3, label: Tensor 
     torch.manual_seed(1)
     label = torch.zeros(n, dtype=torch.int64) if label is None else label
     with promised(f"{trial.what} to run on {plan}", "accept a batch of any size and int64 labels (N,)"):
-        output: Tensor = network(inputs(network, trial, plan, n), label)
-    return output
+        answer = network(inputs(network, trial, plan, n), label)
+    return logit_of(answer)
+
+
+def heads(trial: Trial) -> None:
+    """What a discriminator declares as heads it answers, one row a sample."""
+    network = trial.network(trial.plan)
+    declared = heads_of(network)
+    with promised("heads to be answered", "return a mapping of 'logit' and every head"):
+        answer = network(inputs(network, trial, trial.plan, 3), torch.zeros(3, dtype=torch.int64))
+    if isinstance(answer, Tensor):
+        fix = "return a mapping of 'logit' and every head, or declare none"
+        expect(not declared, "a mapping with its heads", f"a tensor, and {', '.join(map(str, declared))} declared", fix)
+        return
+    wanted, found = {"logit", *map(str, declared)}, {str(name) for name in answer}
+    fix = "declare in self.heads exactly what forward returns beside 'logit'"
+    expect(wanted == found, f"answers {sorted(wanted)}", str(sorted(found)), fix)
+    for name, shape in declared.items():
+        one = answer[name]
+        wanted_shape, good = (3, *shape), one.is_floating_point() and bool(torch.isfinite(one).all())
+        expect(tuple(one.shape) == wanted_shape, f"{name} of shape {wanted_shape}", str(tuple(one.shape)), fix)
+        expect(good, f"finite floats from {name}", str(one.dtype), "check the layers of this head")
+
+
+def pairs(trial: Trial) -> None:
+    """A discriminator that takes `given` reads it, and learns from pairs."""
+    if "given" not in inspect.signature(trial.target.forward).parameters:
+        return
+    plan = replace(trial.plan, source=trial.plan.target)
+    network = trial.network(plan).eval()
+    sample, label = draw(plan.target, 3), torch.zeros(3, dtype=torch.int64)
+    with promised("to judge samples with what they were given", "build it for `source`, read `given`"), torch.no_grad():
+        first, other = (logit_of(network(sample, label, draw(plan.target, 3))) for _ in range(2))
+    differ = not torch.equal(first, other)
+    expect(differ, "what is given to change the logits", "it changes nothing", "feed `given` to the network")
+    with promised("an iteration of a game of pairs", "read the traceback: run it with --debug"):
+        trial.game(plan, discriminator=trial.named(), loss={"name": PAIRS}).iterate()
 
 
 def specs(trial: Trial) -> None:
@@ -158,7 +193,7 @@ def moves(trial: Trial) -> None:
         source = inputs(network, trial, plan, 3).double()
         with promised("to compute in float64 after .double()", "create tensors with the dtype of the input or weights"):
             torch.manual_seed(2)
-            output = network.double()(source, torch.zeros(3, dtype=torch.int64))
+            output = logit_of(network.double()(source, torch.zeros(3, dtype=torch.int64)))
         found = str(output.dtype)
         expect(output.dtype == torch.float64, "float64 after .double()", found, "do not cast to float32 inside")
         expect(output.shape == single.shape, "the same shape in float64", str(tuple(output.shape)), "build it once")
@@ -244,4 +279,9 @@ _COMMON: Mapping[str, Callable[[Trial], None]] = {
     "safetensors": safetensors,
 }
 GENERATOR: Mapping[str, Callable[[Trial], None]] = {**_COMMON, "latents": latents}
-DISCRIMINATOR: Mapping[str, Callable[[Trial], None]] = {**_COMMON, "raw logits": raw_logits}
+DISCRIMINATOR: Mapping[str, Callable[[Trial], None]] = {
+    **_COMMON,
+    "raw logits": raw_logits,
+    "heads": heads,
+    "pairs": pairs,
+}

@@ -35,7 +35,7 @@ class Evaluator(Callback):
         if role.source is not None:
             raise UsageError("eval.every: generators that translate are not measured, only those that draw latents")
         try:
-            target = game.spec.fields[game.spec.field(role.target)]
+            target = game.target(game.generator_role())
         except KeyError as error:
             raise UsageError("eval.every: only data with one field are measured against") from error
         metrics = options.metrics or (("fid",) if target.is_image else ())

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...contract import Batch, Callback, Judgement, Phase, Turn
+from ...contract import Callback, Judgement, Phase, Turn
 from ...health import Finding, Judge, diagnosis
 from ...recipes import Health as Options
 from ..trainer import Trainer
@@ -75,8 +75,7 @@ class HealthMonitor(Callback):
         judgements = [one for one in turn.judgements if one.judge in phase.trains]
         for role in {one.judge for one in judgements}:
             self._scores(run, role, [one for one in judgements if one.judge == role])
-        if turn.drawn is not None:
-            self._samples(run, turn, turn.drawn, judgements)
+        self._samples(run, turn, judgements)
 
     def _follow(self, run: Trainer, role: str) -> None:
         """The learner's gradient, and how far it has come."""
@@ -102,11 +101,11 @@ class HealthMonitor(Callback):
             separation = signals.separation(self._sign * real.logits, self._sign * fake.logits)
             run.meter.add(f"health/{role}/separation", separation)
 
-    def _samples(self, run: Trainer, turn: Turn, batch: Batch, judgements: list[Judgement]) -> None:
-        """Generated samples that others learn from, beside the real ones of their field; and how D scores both."""
+    def _samples(self, run: Trainer, turn: Turn, judgements: list[Judgement]) -> None:
+        """Generated samples that others learn from, beside the real ones of their kind; and how D scores both."""
         for role, fake in turn.generated.items():
-            real = batch.fields[run.game.spec.field(run.game.loss.roles[role].target)]
-            if role in turn.learners or min(len(real), len(fake)) < _FEWEST:
+            real = turn.counterpart(role)
+            if real is None or role in turn.learners or min(len(real), len(fake)) < _FEWEST:
                 continue
             pairs = signals.Pairs(real, fake)
             for name, value in pairs.compare().items():

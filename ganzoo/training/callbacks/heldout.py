@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from ...contract import Batch, Stream, Table, Turn
+from ...contract import Batch, DataSpec, Role, Stream, Table, Turn, logit_of
 from ...data import normalise
 from ...errors import Incompatible
 from ...models import evaluating
@@ -34,7 +35,11 @@ class HeldOut:
 
     def due(self, run: Trainer, learners: Sequence[str]) -> list[str]:
         """The learning discriminators to be measured at an update, every 10,000 images."""
-        judges = [role for role in learners if run.game.loss.roles[role].kind == "discriminator"]
+        roles = {role: run.game.loss.roles[role] for role in learners}
+        judges = [
+            name for name, role in roles.items()
+            if role.kind == "discriminator" and role.makes_data and (role.given is None or role.given in role.sees)
+        ]  # fmt: skip
         return judges if run.images >= self._next else []
 
     def measure(self, run: Trainer, turn: Turn, sign: int) -> None:
@@ -47,10 +52,10 @@ class HeldOut:
             return
         self._next = (run.images // _EVERY + 1) * _EVERY
         for role in judges:
-            field = run.game.spec.field(run.game.loss.roles[role].target)
+            part = run.game.loss.roles[role]
             player = run.players[role]
             with evaluating(player), turn.autocast():
-                scores = [sign * player(one.fields[field], one.label).float() for one in (self._learnt, self._unseen)]
+                scores = [sign * _score(run.game.spec, part, player, one) for one in (self._learnt, self._unseen)]
             run.meter.add(f"health/{role}/held_out", signals.separation(*scores))
 
     def state_dict(self) -> dict[str, Any]:
@@ -58,6 +63,12 @@ class HeldOut:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._next = state["next"]
+
+
+def _score(spec: DataSpec, role: Role, judge: nn.Module, real: Batch) -> Tensor:
+    """Logits on real samples, seen beside what they were given where that is so."""
+    sample, *beside = (real.fields[spec.field(str(field))] for field in (role.target, role.given) if field is not None)
+    return logit_of(judge(sample, real.label, *beside)).float()
 
 
 def held_out(game: Game, samples: object, components: Registry, device: torch.device) -> HeldOut:

@@ -34,7 +34,7 @@ class PreviewWriter(Callback):
 
     def on_start(self, run: Trainer) -> None:
         self._role = run.game.loss.roles[run.game.generator_role()]
-        self._sample = run.game.spec.fields[run.game.spec.field(self._role.target)]
+        self._sample = run.game.target(run.game.generator_role())
         self._journeys = journeys(run.game.loss.roles)
         count = self._options.count if self._sample.is_image else _POINTS
         if self._journeys:
@@ -47,7 +47,7 @@ class PreviewWriter(Callback):
         real = self._collect(run, count)
         run.feed.resize(batch)
         run.feed.load_state_dict(state)
-        self._real = real[run.game.spec.field(self._role.target)]
+        self._real = real[run.game.spec.field(str(self._role.target))]
         self._label = fixed_labels(count, run.game.spec.classes)
         if self._journeys:
             self._sources = {path: real[run.game.spec.field(_source(run, path))] for path in self._journeys}
@@ -95,7 +95,7 @@ class PreviewWriter(Callback):
             generator = run.sampler(name)
             with quietly(generator, run.recipe.seed):
                 sample = generate(generator, sample, self._label)
-            stages.append((sample, spec.fields[spec.field(run.game.loss.roles[name].target)]))
+            stages.append((sample, run.game.target(name)))
         return stages
 
     def on_end(self, run: Trainer) -> None:
@@ -125,7 +125,7 @@ class PreviewWriter(Callback):
 
 def journeys(roles: Mapping[str, Role]) -> list[tuple[str, ...]]:
     """Each generator that reads samples, followed by one that leads back where there is one."""
-    translators = {name: role for name, role in roles.items() if role.kind == "generator" and role.source is not None}
+    translators = {name: role for name, role in roles.items() if role.translates}
     paths = []
     for name, role in translators.items():
         back = [other for other, one in translators.items() if (one.source, one.target) == (role.target, role.source)]

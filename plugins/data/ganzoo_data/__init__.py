@@ -48,6 +48,7 @@ def ganzoo_components() -> list[ganzoo.Component]:
         dataset("folder", "folder:Folder", "your own pictures, in a folder or .zip; class sub-folders are labels"),
         dataset("shards", "shards:Shards", "your own pictures in many .tar or .zip files; .cls files are labels"),
         dataset("pair", "pair:Pair", "two folders or .zips to translate between, as pair:A:B; unpaired"),
+        dataset("paired", "paired:Paired", "pairs of pictures: paired:A:B by name, paired:A side by side"),
         dataset("hub", "hub:Hub", "pictures of a data set on the Hugging Face Hub, as hub:USER/NAME"),
         dataset("npz", "npz:Npz", "your own arrays, in an .npz file of NumPy"),
         dataset("gaussian", "toys:Gaussian", "a normal distribution on the line, mean 4, standard deviation 1.25"),

@@ -14,7 +14,7 @@ from ganzoo.testing import Case, cases
 
 
 def _options() -> dict[str, dict[str, dict[str, str | int]]]:
-    """What `folder`, `shards`, `pair` and `npz` read."""
+    """What `folder`, `shards`, `pair`, `paired` and `npz` read."""
     folder = Path(mkdtemp(prefix="ganzoo-data-"))
     pictures = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), dtype=np.uint8)
     for index, picture in enumerate(pictures):
@@ -26,9 +26,10 @@ def _options() -> dict[str, dict[str, dict[str, str | int]]]:
             tar.add(folder / "pictures" / "ab"[index % 2] / f"{index}.png", f"{index}.png")
     np.savez(folder / "pictures.npz", images=pictures, labels=np.arange(12) % 3)
     pair = {"path": f"{folder}/pictures/a:{folder}/pictures/b", "size": 12, "load_size": 14}
+    paired = {**pair, "path": f"{folder}/pictures/a"}  # each picture is cut in two
     paths = {"folder": "pictures", "shards": "shard-{0..0}.tar", "npz": "pictures.npz"}
     paths = {name: f"{folder}/{path}" for name, path in paths.items()}
-    return {"dataset": {"pair": pair, **{name: {"path": path} for name, path in paths.items()}}}
+    return {"dataset": {"pair": pair, "paired": paired, **{name: {"path": path} for name, path in paths.items()}}}
 
 
 @pytest.mark.parametrize("case", cases(Path(__file__).parents[1], options=_options()), ids=str)

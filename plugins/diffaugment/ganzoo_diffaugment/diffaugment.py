@@ -57,17 +57,30 @@ class DiffAugment(ganzoo.Augmentation):
 
     def forward(self, sample: Tensor) -> Tensor:
         """sample: (N, C, H, W) in the target's range. Returns the same shape."""
-        centred_NCHW = (sample - self.middle) / self.half_range
-        if "color" in self.policies:
-            centred_NCHW = self._color(centred_NCHW)
-        if "translation" in self.policies:
-            centred_NCHW = translated(centred_NCHW, self.translation)
-        if "cutout" in self.policies:
-            centred_NCHW = cut_out(centred_NCHW, self.cutout)
+        return self._restored(self._moved(self._color(self._centred(sample))))
+
+    def together(self, sample: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+        """Shifts and cutout of both alike, colours of the sample alone: those of the other may mean something else."""
+        coloured_NCHW = self._color(self._centred(sample))
+        both_NCHW = self._restored(self._moved(torch.cat([coloured_NCHW, self._centred(given)], 1)))
+        return both_NCHW[:, : sample.shape[1]], both_NCHW[:, sample.shape[1] :]
+
+    def _centred(self, sample: Tensor) -> Tensor:
+        return (sample - self.middle) / self.half_range
+
+    def _restored(self, centred_NCHW: Tensor) -> Tensor:
         return centred_NCHW * self.half_range + self.middle
 
+    def _moved(self, x_NCHW: Tensor) -> Tensor:
+        """Translation, then cutout, if they are chosen."""
+        if "translation" in self.policies:
+            x_NCHW = translated(x_NCHW, self.translation)
+        return cut_out(x_NCHW, self.cutout) if "cutout" in self.policies else x_NCHW
+
     def _color(self, x_NCHW: Tensor) -> Tensor:
-        """Brightness, then saturation, then contrast."""
+        """Brightness, then saturation, then contrast, if they are chosen."""
+        if "color" not in self.policies:
+            return x_NCHW
         x_NCHW = x_NCHW + _uniform(x_NCHW, 0.0, self.brightness)
         if x_NCHW.shape[1] > 1:
             x_NCHW = _scaled_about(x_NCHW.mean(1, keepdim=True), x_NCHW, _uniform(x_NCHW, 1.0, self.saturation))

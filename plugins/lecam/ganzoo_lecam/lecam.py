@@ -62,7 +62,7 @@ class LeCam(ganzoo.Penalty):
         average.copy_(torch.where(following, self.decay * average + (1 - self.decay) * mean, mean))
         return average.clone()
 
-    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
+    def problems(self, players: Mapping[str, nn.Module], spec: ganzoo.DataSpec | None = None) -> Sequence[str]:
         """A game without a player D."""
         if self.role in players:
             return ()

@@ -2,7 +2,8 @@
 
 The gradient is that of the sum of all logits, which gives each sample its own row because a sample's logit depends
 on that sample alone. A logit map (N, 1, h, w) is summed over its patches. Samples are penalised before the
-augmentations, so that the gradient passes through them.
+augmentations, so that the gradient passes through them. What a D that judges pairs sees beside a sample stays as it is:
+the gradient is that with respect to the sample.
 
 Suffixes: N batch, S the axes of a sample.
 """
@@ -30,8 +31,8 @@ class _PerSamplePenalty(ganzoo.Penalty):
             raise ValueError(f"every counts iterations and is at least 1, not {every}")
         self.every = every
 
-    def samples(self, turn: ganzoo.Turn) -> Tensor:
-        """(N, *S): where D's gradient is penalised."""
+    def samples(self, turn: ganzoo.Turn) -> tuple[Tensor, Tensor | None]:
+        """(N, *S): where D's gradient is penalised; and what D sees beside each, None if nothing."""
         raise NotImplementedError
 
     def value(self, gradient_NS: Tensor) -> Tensor:
@@ -40,8 +41,9 @@ class _PerSamplePenalty(ganzoo.Penalty):
 
     def forward(self, turn: ganzoo.Turn) -> Tensor:
         """Return the weighted penalty; its unweighted value is logged."""
-        sample_NS = self.samples(turn).detach().requires_grad_()
-        logits = turn.logits(sample_NS)
+        sample_NS, beside = self.samples(turn)
+        sample_NS = sample_NS.detach().requires_grad_()
+        logits = turn.logits(sample_NS, given=beside)
         (gradient_NS,) = torch.autograd.grad(logits.sum(), sample_NS, create_graph=True)
         value = self.value(gradient_NS)
         turn.log(f"penalty/{self.name}", value)
@@ -51,7 +53,7 @@ class _PerSamplePenalty(ganzoo.Penalty):
         """What the unweighted penalty is multiplied by."""
         raise NotImplementedError
 
-    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
+    def problems(self, players: Mapping[str, nn.Module], spec: ganzoo.DataSpec | None = None) -> Sequence[str]:
         """A loss without a player in the role D, and a D that judges a whole batch."""
         player = players.get(self.role)
         if player is None:
@@ -69,6 +71,11 @@ def _not_negative(option: str, value: ganzoo.Varying) -> ganzoo.Dial:
     if not dial.low >= 0:
         raise ValueError(f"{option} is at least 0, not {dial.low:g}")
     return dial
+
+
+def _between(epsilon_N: Tensor, first_NS: Tensor, second_NS: Tensor) -> Tensor:
+    epsilon = epsilon_N.view(-1, *[1] * (first_NS.ndim - 1))
+    return epsilon * first_NS + (1 - epsilon) * second_NS
 
 
 def _mean_squared_norm(gradient_NS: Tensor) -> Tensor:
@@ -99,9 +106,9 @@ class R1(_PerSamplePenalty):
             raise ganzoo.Incompatible("penalty r1: gamma=auto is made for pictures: set `penalty.r1.gamma` to a number")
         return 0.0002 * turn.real[0, 0].numel() / turn.batch_size / 2
 
-    def samples(self, turn: ganzoo.Turn) -> Tensor:
+    def samples(self, turn: ganzoo.Turn) -> tuple[Tensor, Tensor | None]:
         """(N, *S): real samples."""
-        return turn.real
+        return turn.real, turn.given(turn.real)
 
     def value(self, gradient_NS: Tensor) -> Tensor:
         """E‖∇D(x)‖²."""
@@ -127,9 +134,9 @@ class R2(_PerSamplePenalty):
         """γ/2."""
         return self.gamma.value / 2
 
-    def samples(self, turn: ganzoo.Turn) -> Tensor:
+    def samples(self, turn: ganzoo.Turn) -> tuple[Tensor, Tensor | None]:
         """(N, *S): generated samples."""
-        return turn.fake()
+        return turn.fake(), turn.given(turn.fake())
 
     def value(self, gradient_NS: Tensor) -> Tensor:
         """E‖∇D(G(z))‖²."""
@@ -156,20 +163,23 @@ class GradientPenalty(_PerSamplePenalty):
         """λ."""
         return self.weight.value
 
-    def samples(self, turn: ganzoo.Turn) -> Tensor:
-        """(N, *S): random points on the lines between pairs of real and generated samples."""
+    def samples(self, turn: ganzoo.Turn) -> tuple[Tensor, Tensor | None]:
+        """(N, *S): random points on the lines between real and generated samples, and what lies so beside them."""
         real_NS, fake_NS = turn.real, turn.fake()
-        epsilon = turn.uniform(len(real_NS)).view(-1, *[1] * (real_NS.ndim - 1))
-        return epsilon * real_NS + (1 - epsilon) * fake_NS
+        epsilon_N = turn.uniform(len(real_NS))
+        beside, other = turn.given(real_NS), turn.given(fake_NS)
+        if beside is not None and other is not None and beside is not other:
+            beside = _between(epsilon_N, beside, other).detach()
+        return _between(epsilon_N, real_NS, fake_NS), beside
 
     def value(self, gradient_NS: Tensor) -> Tensor:
         """E(‖∇D(x̂)‖ - 1)², or its one-sided form."""
         excess_N = torch.linalg.vector_norm(gradient_NS.flatten(1), dim=1) - 1
         return (excess_N.relu() if self.one_sided else excess_N).square().mean()
 
-    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
+    def problems(self, players: Mapping[str, nn.Module], spec: ganzoo.DataSpec | None = None) -> Sequence[str]:
         """What every penalty refuses, and a D with BatchNorm."""
-        found = [*super().problems(players)]
+        found = [*super().problems(players, spec)]
         player = players.get(self.role, nn.Identity())
         if any(isinstance(module, _BatchNorm) for module in player.modules()):
             found.append(

@@ -33,7 +33,10 @@ class FakeTurn:
     def uniform(self, n: int) -> Tensor:
         return torch.rand(n)
 
-    def logits(self, sample: Tensor) -> Tensor:
+    def given(self, sample: Tensor) -> None:
+        """This D judges samples alone."""
+
+    def logits(self, sample: Tensor, given: Tensor | None = None) -> Tensor:
         return self.discriminator(sample)
 
     def log(self, name: str, value: Tensor) -> None:
@@ -133,7 +136,7 @@ def test_gradient_penalty_stays_finite_where_the_gradient_vanishes():
 
 def test_gradient_penalty_mixes_each_pair_with_an_epsilon_of_its_own():
     one = FakeTurn(Linear(1.0, 0.0), torch.ones(64, 3, 2, 2), torch.zeros(64, 3, 2, 2))
-    mixed = GradientPenalty().samples(one)
+    mixed, _ = GradientPenalty().samples(one)
     epsilon = mixed[:, 0, 0, 0]
     assert torch.equal(mixed, epsilon.view(-1, 1, 1, 1).expand_as(mixed))  # one ε for all values of a sample
     assert len(epsilon.unique()) > 60 and epsilon.min() < 0.2 and epsilon.max() > 0.8

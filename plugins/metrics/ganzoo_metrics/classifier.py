@@ -58,8 +58,10 @@ class Classifier(ganzoo.FeatureExtractor):
         self.side, self.dimensions = facts["side"], self.network.features
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
+    differentiable = True
+
     def forward(self, image: Tensor) -> Tensor:
-        """image: uint8 (N, 3, H, W). Returns float32 (N, F)."""
+        """image: uint8 (N, 3, H, W), or float32 with the same values. Returns float32 (N, F)."""
         features: Tensor = self.network.body(prepared(image, self.side))
         return features
 

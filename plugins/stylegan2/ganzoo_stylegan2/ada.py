@@ -91,11 +91,26 @@ class ADA(ganzoo.Augmentation):
 
     def forward(self, sample: Tensor) -> Tensor:
         """sample: (N, C, H, W). Returns the same shape; without a transformation, a picture as it was."""
+        return self._blanked(self._coloured(self._moved(sample)))
+
+    def together(self, sample: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+        """What moves or is blanked does so in both; colours and noise are the sample's alone."""
+        colours = sample.shape[1]
+        moved = self._moved(torch.cat([sample, given], 1))
+        both = self._blanked(torch.cat([self._coloured(moved[:, :colours]), moved[:, colours:]], 1))
+        return both[:, :colours], both[:, colours:]
+
+    def _moved(self, sample: Tensor) -> Tensor:
+        """Blitting and geometry."""
         if self.blitting:
             sample = blit(sample, *self._blits(*sample.shape[2:], sample))
         if self.geometry:
             moved_N, inverse_N33 = self._geometry(*sample.shape[2:], sample)
             sample = torch.where(moved_N[:, None, None, None], self.warp(sample, inverse_N33[:, :2]), sample)
+        return sample
+
+    def _coloured(self, sample: Tensor) -> Tensor:
+        """Colour and noise."""
         if self.colour:
             matrix_NCC, offset_NC = self._colour(sample.shape[1], sample)
             # about the middle of the range, so that nothing changes where the matrix is 1
@@ -104,6 +119,9 @@ class ADA(ganzoo.Augmentation):
         if self.noise:
             strength_N = self._maybe(0.1 * torch.randn_like(sample[:, 0, 0, 0]).abs(), 0.0)
             sample = sample + self.half * strength_N[:, None, None, None] * torch.randn_like(sample)
+        return sample
+
+    def _blanked(self, sample: Tensor) -> Tensor:
         if self.cutout:
             sample = torch.where(self._cut(*sample.shape[2:], sample)[:, None], self.middle, sample)
         return sample

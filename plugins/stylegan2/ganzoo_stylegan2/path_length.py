@@ -59,7 +59,7 @@ class PathLength(ganzoo.Penalty):
         turn.log("path_length", length_N.mean())
         return self.weight.value * (length_N - self.mean.clone()).square().mean()
 
-    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
+    def problems(self, players: Mapping[str, nn.Module], spec: ganzoo.DataSpec | None = None) -> Sequence[str]:
         """A loss without a player in the role G."""
         if self.role in players:
             return ()

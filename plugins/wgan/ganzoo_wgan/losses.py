@@ -34,15 +34,11 @@ class _Wasserstein(ganzoo.AdversarialLoss):
         """-E D(G(z))."""
         return -fake.mean()
 
-    def critic(self, turn: ganzoo.Turn) -> Tensor:
+    def discriminator_phase(self, turn: ganzoo.Turn) -> Tensor:
         """The critic's loss in one update, a scalar; logs E D(x) - E D(G(z)), its estimate, as `distance`."""
         loss = self.discriminator(turn.logits(turn.real), turn.logits(turn.fake()))
         turn.log("distance", -loss)
         return loss
-
-    def phases(self) -> Sequence[ganzoo.Phase]:
-        critic, generator = super().phases()
-        return replace(critic, loss=self.critic), generator
 
 
 class WGAN(_Wasserstein):
@@ -115,11 +111,11 @@ class WGANGP(_Wasserstein):
         if not self.weight.low >= 0:
             raise ValueError(f"weight is at least 0, not {self.weight.low:g}")
 
-    def critic(self, turn: ganzoo.Turn) -> Tensor:
+    def discriminator_phase(self, turn: ganzoo.Turn) -> Tensor:
         """The difference of means and the weighted penalty: one loss, one step."""
         penalty = self.gradient_penalty(turn)
         turn.log("penalty/gradient", penalty)
-        return super().critic(turn) + self.weight.value * penalty
+        return super().discriminator_phase(turn) + self.weight.value * penalty
 
     def gradient_penalty(self, turn: ganzoo.Turn) -> Tensor:
         """E(‖∇D(x̂)‖ - 1)², a scalar with a graph to the critic's parameters; a logit map is summed over its patches.
@@ -133,7 +129,7 @@ class WGANGP(_Wasserstein):
         (gradient_NS,) = torch.autograd.grad(turn.logits(between_NS).sum(), between_NS, create_graph=True)
         return (torch.linalg.vector_norm(gradient_NS.flatten(1), dim=1) - 1).square().mean()
 
-    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
+    def problems(self, players: Mapping[str, nn.Module], spec: ganzoo.DataSpec | None = None) -> Sequence[str]:
         """A critic that judges a whole batch, or has BatchNorm."""
         critic = players["D"]
         if critic.judges_batch:
