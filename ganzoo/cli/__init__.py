@@ -20,6 +20,8 @@ _MODULES = {
     "list": "catalogue",
     "show": "catalogue",
     "eval": "evaluate",
+    "project": "latents",
+    "directions": "latents",
     "doctor": "report",
     "push": "hub",
     "pull": "hub",

@@ -34,6 +34,7 @@ from .metrics import watched as watched
 from .networks import Discriminator as Discriminator
 from .networks import Generator as Generator
 from .networks import Role as Role
+from .networks import StyleSpace as StyleSpace
 from .specs import ANY_FIELD as ANY_FIELD
 from .specs import DataSpec as DataSpec
 from .specs import Sample as Sample

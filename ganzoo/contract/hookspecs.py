@@ -35,8 +35,8 @@ KINDS = (
 )
 
 COMMANDS = (
-    "train", "check", "plan", "list", "show", "plugins", "sample", "export", "eval", "features", "report", "doctor",
-    "push", "pull", "search", "card",
+    "train", "check", "plan", "list", "show", "plugins", "sample", "project", "directions", "export", "eval",
+    "features", "report", "doctor", "push", "pull", "search", "card",
 )  # fmt: skip
 """ganzoo's own commands, in the order of `--help`: a plugin's command has another name."""
 

@@ -10,3 +10,4 @@ from .evaluation import Question as Question
 from .features import data_name as data_name
 from .features import learned_name as learned_name
 from .features import learned_path as learned_path
+from .features import load_extractor as load_extractor

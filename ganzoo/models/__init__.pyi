@@ -8,6 +8,7 @@ from .cards.frontmatter import licence_fields as licence_fields
 from .cards.frontmatter import unknown_licence as unknown_licence
 from .cards.frontmatter import written as written
 from .config import CONFIG as CONFIG
+from .config import DIRECTIONS as DIRECTIONS
 from .config import EVALUATION as EVALUATION
 from .config import FORMAT as FORMAT
 from .config import MAX_BYTES as MAX_BYTES
@@ -20,11 +21,14 @@ from .config import TranslationConfig as TranslationConfig
 from .config import read_config as read_config
 from .config import record_metrics as record_metrics
 from .config import write_config as write_config
+from .findings import Directions as Directions
+from .findings import Projection as Projection
 from .hubname import COMMIT as COMMIT
 from .hubname import Reference as Reference
 from .hubname import is_reference as is_reference
 from .hubname import parse_reference as parse_reference
 from .model import Model as Model
+from .model import slerp as slerp
 from .modelfolder import SAMPLES as SAMPLES
 from .modelfolder import load_model as load_model
 from .modelfolder import save_tensors as save_tensors
@@ -35,6 +39,13 @@ from .sampling import draw_latents as draw_latents
 from .sampling import generate as generate
 from .sampling import quietly as quietly
 from .sampling import refuse_too_many as refuse_too_many
+from .spaces import SPACES as SPACES
+from .spaces import Latents as Latents
+from .spaces import layers_of as layers_of
+from .spaces import make as make
+from .spaces import moved as moved
+from .spaces import refuse_misfit as refuse_misfit
+from .spaces import space_of as space_of
 from .weights import WEIGHTS as WEIGHTS
 from .weights import read_header as read_header
 from .weights import refuse_other_weights as refuse_other_weights

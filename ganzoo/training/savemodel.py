@@ -15,6 +15,7 @@ from torch import nn
 from ..contract import DataSpec, Role
 from ..errors import ModelError
 from ..models import (
+    DIRECTIONS,
     EVALUATION,
     FORMAT,
     SAMPLES,
@@ -61,6 +62,7 @@ def save_model(run: Trainer, folder: Path, seconds: float) -> None:
     )
     folder.mkdir(parents=True, exist_ok=True)
     network = nn.ModuleDict({one.role: run.sampler(one.role) for one in translations}) if source else run.sampler()
+    (folder / DIRECTIONS).unlink(missing_ok=True)  # those of other weights
     save_tensors(network.state_dict(), folder / WEIGHTS)
     write_config(folder, config)
     previews = sorted((run.folder / "samples").glob("[0-9]*.png"))
