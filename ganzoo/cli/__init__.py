@@ -17,11 +17,15 @@ from ..version import DISTRIBUTION
 from .launcher import explain
 
 _MODULES = {
+    "export": "formats",
+    "convert": "formats",
     "check": "train",
     "list": "catalogue",
     "show": "catalogue",
     "models": "catalogue",
     "eval": "evaluate",
+    "project": "latents",
+    "directions": "latents",
     "doctor": "report",
     "runs": "report",
     "push": "hub",

@@ -51,7 +51,7 @@ class Loss(nn.Module):
 
     roles: Mapping[str, Role] = {}
     needs: Mapping[str, type] = {}
-    """Runtime protocols that players must satisfy, by role: {"G": Mapped}."""
+    """Runtime protocols that players must satisfy, by role: {"G": StyleSpace}."""
     low_for_real: bool = False
     """True if discriminators give energies, which are low for real samples; False for scores, which are high."""
 

@@ -1,12 +1,14 @@
 """Networks: what makes samples, what judges them, and which part of a game they play.
 
-Shapes: N batch, C channels, H height, W width; a sample's own shape comes from its `Sample`.
+Shapes: N batch, C channels, H height, W width, Z latent, L layers, S style; a sample's own shape comes
+from its `Sample`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +63,24 @@ class Generator(nn.Module):
         Returns (N, *target.shape) within the target's range.
         """
         raise NotImplementedError
+
+
+@public
+@runtime_checkable
+class StyleSpace(Protocol):
+    """A latent generator in two parts, latents to styles and styles to samples; then `forward` is one after the other.
+
+    Styles are projected, mixed and taken apart into directions instead of latents (Karras et al. 2019,
+    arXiv:1812.04948). A generator needs no base class for it, only both methods.
+    """
+
+    def map(self, source: Tensor, label: Tensor) -> Tensor:
+        """source: latents (N, Z); label: (N,) int64. Returns styles (N, L, S): one for each layer, coarse to fine."""
+        ...
+
+    def synthesise(self, style: Tensor) -> Tensor:
+        """style: (N, L, S). Returns samples (N, *target.shape)."""
+        ...
 
 
 @public

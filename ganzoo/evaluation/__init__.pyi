@@ -10,6 +10,7 @@ from .evaluation import Question as Question
 from .features import data_name as data_name
 from .features import learned_name as learned_name
 from .features import learned_path as learned_path
+from .features import load_extractor as load_extractor
 from .groups import Spread as Spread
 from .groups import group_by_recipe as group_by_recipe
 from .groups import leaves as leaves

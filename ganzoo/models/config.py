@@ -21,6 +21,7 @@ from .strictjson import parse
 
 FORMAT = 1
 CONFIG = "config.json"
+DIRECTIONS = "directions.safetensors"
 EVALUATION = "evaluation.json"
 _STRICT = ConfigDict(extra="forbid", strict=True)
 MAX_BYTES = 2**20

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +16,10 @@ from ..errors import ModelError, did_you_mean
 from ..public import public
 from . import pictures
 from .config import Config, TranslationConfig
+from .findings import Directions, Projection
 from .publication import Publication, PushOptions
-from .sampling import draw_latents, generate, quietly, refuse_too_many
+from .sampling import draw_latents, generate, in_chunks, quietly, refuse_too_many
+from .spaces import Latents, make, moved, refuse_misfit, space_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -44,19 +49,35 @@ class Model:
         labels = f", classes={config.classes}" if config.classes else ""
         return f"Model({str(self.folder)!r}, generator={config.generator!r}, makes='{self.target}'{labels}, {images=})"
 
+    def _repr_html_(self) -> str:
+        """In a notebook: what it is, and sixteen samples or a plot of values; of a model that translates, the words."""
+        words = f"<p><code>{html.escape(repr(self))}</code></p>"
+        if self.config.source is not None:
+            return words
+        if self.target.is_image:
+            picture = pictures.grid(self.sample(16, seed=0), self.target)
+        else:
+            picture = pictures.plot(self.sample(1_000, seed=0), "1,000 samples")
+        buffer = io.BytesIO()
+        picture.save(buffer, format="png")
+        return f'{words}<img alt="samples" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
     def sample(
         self,
-        n: int,
+        n: int | Latents,
         seed: int | None = None,
         label: int | str | Sequence[int] | None = None,
         truncation: float | None = None,
     ) -> Tensor:
-        """Draw n samples.
+        """Draw n samples, or make those of given latents.
 
+        n: how many, or `Latents`, which say what class each sample is to be unless `label` does.
         seed: makes the draw repeatable.  label: a class number or name, or one number a sample; by default each
         class in turn.  truncation: 1 leaves latents as they are, less trades variety for fidelity.
         Returns float32 (n, *target.shape) on the CPU, in the target's range. Raises `ModelError`.
         """
+        if isinstance(n, Latents):
+            return self._sample_of(n, label, truncation)
         if n < 1:
             raise ModelError(f"cannot draw {n} samples: ask for at least 1")
         if truncation is not None and not 0 <= truncation <= 1:
@@ -65,6 +86,66 @@ class Model:
         labels = self._labels(n, label)
         with quietly(self.generator, seed):
             return generate(self.generator, self._latents(n), labels, truncation)
+
+    def _sample_of(self, given: Latents, label: int | str | Sequence[int] | None, truncation: float | None) -> Tensor:
+        """Samples of given latents."""
+        if truncation is not None and given.space != "z":
+            raise ModelError(f"truncation is for latents of space z, these are of space {given.space}: leave it out")
+        refuse_too_many(len(given), self.target.size)
+        refuse_misfit(self.generator, given)
+        labels = given.label if label is None else self._labels(len(given), label)
+        with quietly(self.generator, None):
+            if given.space == "z":
+                return generate(self.generator, given.values, labels, truncation)
+            return in_chunks(
+                lambda values, part: make(self.generator, Latents(given.space, values, part)), given.values, labels
+            )
+
+    def latents(
+        self,
+        seed: int | None = None,
+        n: int = 1,
+        label: int | str | Sequence[int] | None = None,
+        space: str = "z",
+    ) -> Latents:
+        """The latents of which `sample(n, seed, label)` makes its samples.
+
+        space: "z"; of a generator that is a `StyleSpace` also "w", the style that z is mapped to, and "w+", the
+        style of each layer. Raises `ModelError`.
+        """
+        if n < 1:
+            raise ModelError(f"cannot draw {n} latents: ask for at least 1")
+        space = space_of(self.generator, space)
+        labels = self._labels(n, label)
+        with quietly(self.generator, seed):
+            found = moved(self.generator, Latents("z", self._latents(n), labels), space)
+        return found.at(found.values.clone())  # outside of inference mode, so that one may ask for gradients
+
+    def project(self, image: Image.Image | Tensor, **options: Any) -> Projection:
+        """Find latents whose sample comes near a picture, or a sample (*target.shape), that the model did not make.
+
+        options: those of `ganzoo.latents.project`: space, label, steps, starts, seed, distance, progress.
+        Raises `ModelError` for a model that makes no pictures from latents.
+        """
+        from ..latents import project  # ways up from a model: it is complete without these tools
+
+        return project(self, image, **options)
+
+    def directions(self, count: int = 8) -> Directions:
+        """Directions in latent space along which samples change most, strongest first."""
+        from ..latents import find_directions
+
+        return find_directions(self, count)
+
+    def mix(self, a: int | Latents, b: int | Latents, layers: str | Sequence[int] = "coarse") -> Latents:
+        """Samples with the styles of a, but for some layers, whose styles are those of b. `sample` makes them.
+
+        a, b: seeds, or latents, as many of each.  layers: "coarse", "middle", "fine", or numbers from 0.
+        Raises `ModelError` for a generator that is no `StyleSpace`.
+        """
+        from ..latents import mix
+
+        return mix(self, a, b, layers)
 
     def translate(self, pictures_or_samples: Sequence[Image.Image] | Tensor, to: str | None = None) -> Tensor:
         """Translate pictures of one field of the data into the other.
@@ -96,23 +177,35 @@ class Model:
         return next(one for one in self.config.translations if to in (None, one.target))
 
     def interpolate(
-        self, n: int = 8, steps: int = 16, seed: int | None = None, label: int | str | Sequence[int] | None = None
+        self,
+        n: int | Latents = 8,
+        steps: int = 16,
+        seed: int | None = None,
+        label: int | str | Sequence[int] | None = None,
+        space: str = "z",
     ) -> Tensor:
-        """Walk through n latents and back to the first, `steps` samples from each to the next, along great circles.
+        """Walk through n latents, or given ones, and back to the first, `steps` samples from each to the next.
 
+        space: z, along great circles, or of a `StyleSpace` w, along straight lines.
         Returns float32 (n * steps, *target.shape), as `sample` does.
         """
-        refuse_too_many(n * steps, self.target.size)
+        refuse_too_many((len(n) if isinstance(n, Latents) else n) * steps, self.target.size)
+        if isinstance(n, Latents):
+            refuse_misfit(self.generator, n)
+        elif label is None and getattr(self.generator, "conditional", False):
+            label = 0
         with quietly(self.generator, seed):
-            corners = self._latents(n)
-            pairs = zip(corners, corners.roll(-1, 0), strict=True)
-            between: Callable[[Tensor, Tensor, float], Tensor] = self.generator.interpolate  # type: ignore[assignment]
+            if not isinstance(n, Latents):
+                n = Latents("z", self._latents(n), self._labels(n, label))
+            corners = moved(self.generator, n, space if n.space == "z" else n.space)
+            own: Callable[[Tensor, Tensor, float], Tensor] = self.generator.interpolate  # type: ignore[assignment]
+            between = own if corners.space == "z" else torch.lerp
+            pairs = zip(corners.values, corners.values.roll(-1, 0), strict=True)
             walk = torch.stack([between(a, b, step / steps) for a, b in pairs for step in range(steps)])
-            if label is None and getattr(self.generator, "conditional", False):
-                label = 0
-            return generate(self.generator, walk, self._labels(len(walk), label))
+            labels = corners.label.repeat_interleave(steps)
+            return self._sample_of(Latents(corners.space, walk, labels), None, None)
 
-    def images(self, n: int, **options: Any) -> list[Image.Image]:
+    def images(self, n: int | Latents, **options: Any) -> list[Image.Image]:
         """Draw n pictures; the options are those of `sample`. Raises `ModelError` if samples are no pictures."""
         if not self.target.is_image:
             raise ModelError(f"this model makes values of shape {self.target.shape}, not pictures: use sample()")

@@ -71,11 +71,11 @@ def grid(samples: Tensor, spec: Sample, columns: int | None = None) -> Image.Ima
     return sheet
 
 
-def side_by_side(real: Image.Image, fake: Image.Image) -> Image.Image:
+def side_by_side(real: Image.Image, fake: Image.Image, titles: tuple[str, str] = ("real", "generated")) -> Image.Image:
     """Real samples on the left, generated ones on the right, each with its title."""
     gap = 16
     sheet = Image.new("RGB", (real.width + fake.width + gap, max(real.height, fake.height) + _BAR), (255, 255, 255))
-    for image, left, title in ((real, 0, "real"), (fake, real.width + gap, "generated")):
+    for image, left, title in ((real, 0, titles[0]), (fake, real.width + gap, titles[1])):
         sheet.paste(titled(image, title), (left, 0))
     return sheet
 
@@ -178,10 +178,10 @@ def video_library() -> Any:
         raise UsageError("an .mp4 needs imageio and ffmpeg: pip install 'imageio[ffmpeg]', or write a .gif") from error
 
 
-def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0) -> None:
-    """Write frames as .gif, or as .mp4 (needs the extra "video"). The last frame stays for a while in a .gif.
+def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0, loop: bool = False) -> None:
+    """Write frames as .gif or .webp, or as .mp4 (needs the extra "video").
 
-    Small ones are enlarged by a whole factor.
+    loop: the last frame leads on to the first; else it stays for a while. Small ones are enlarged by a whole factor.
     """
     frames = [enlarged(frame) for frame in frames]
     if path.suffix.lower() == ".mp4":
@@ -190,6 +190,9 @@ def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0) -> Non
         imageio.imwrite(path, [np.asarray(frame) for frame in even], fps=len(frames) / seconds, macro_block_size=1)
         return
     each = max(40, round(1000 * seconds / len(frames)))
-    durations = [each] * (len(frames) - 1) + [1500]
+    durations = [each] * (len(frames) - 1) + [each if loop else 1500]
+    if path.suffix.lower() == ".webp":
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=90)
+        return
     first, *rest = [frame.convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
     first.save(path, save_all=True, append_images=rest, duration=durations, loop=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,14 +69,23 @@ def draw_latents(generator: Any, n: int) -> Tensor:
 
 
 def generate(generator: Any, source: Tensor, label: Tensor, truncation: float | None = None) -> Tensor:
-    """Run a generator in chunks, which become smaller where memory runs out. Returns float32 samples on the CPU."""
+    """Run a generator in chunks. Returns float32 samples on the CPU."""
     device = device_of(generator)
+
+    def run(source: Tensor, label: Tensor) -> Tensor:
+        given = source.to(device), label.to(device)
+        sample: Tensor = generator(*given) if truncation is None else generator.truncated(*given, truncation)
+        return sample
+
+    return in_chunks(run, source, label)
+
+
+def in_chunks(run: Callable[[Tensor, Tensor], Tensor], source: Tensor, label: Tensor) -> Tensor:
+    """What a function makes of all rows, in chunks that become smaller where memory runs out, as float32 on the CPU."""
     chunks, start, size = list[Tensor](), 0, min(_CHUNK, len(source))
     while start < len(source):
-        given = source[start : start + size].to(device), label[start : start + size].to(device)
         try:
-            sample = generator(*given) if truncation is None else generator.truncated(*given, truncation)
-            chunks.append(sample.float().cpu())
+            chunks.append(run(source[start : start + size], label[start : start + size]).float().cpu())
             start += size
         except (RuntimeError, MemoryError) as error:
             if size == 1 or not is_exhaustion(error):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..files import file_hash
-from .hubname import Reference, parse_reference
+from .publication import Reference, parse_reference
 from .weights import WEIGHTS
 
 INDEX = Path(__file__).with_name("zoo.json")

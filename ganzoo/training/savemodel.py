@@ -14,6 +14,7 @@ from torch import nn
 
 from ..errors import ModelError
 from ..models import (
+    DIRECTIONS,
     DISCRIMINATOR,
     EVALUATION,
     FORMAT,
@@ -62,6 +63,7 @@ def save_model(run: Trainer, folder: Path, seconds: float) -> None:
     )
     folder.mkdir(parents=True, exist_ok=True)
     network = nn.ModuleDict({one.role: run.sampler(one.role) for one in translations}) if source else run.sampler()
+    (folder / DIRECTIONS).unlink(missing_ok=True)  # those of other weights
     save_tensors(network.state_dict(), folder / WEIGHTS)
     if names := run.game.judges():
         save_tensors(_judges(run, names).state_dict(), folder / DISCRIMINATOR)

@@ -21,7 +21,7 @@ from ganzoo.hub.pull import pull, search
 from ganzoo.hub.space import push_space
 from ganzoo.hub.start import starting_point
 from ganzoo.models.config import Metric, record_metrics
-from ganzoo.models.hubname import Reference, parse_reference
+from ganzoo.models.publication import Reference, parse_reference
 from ganzoo.recipes.recipe import Recipe
 from ganzoo.training import checkpoint
 

@@ -24,7 +24,7 @@ from ganzoo.hub.hubsnapshot import look_up
 from ganzoo.hub.lookup import download
 from ganzoo.hub.pull import pull, search
 from ganzoo.models.config import LicenceConfig
-from ganzoo.models.hubname import Reference
+from ganzoo.models.publication import Reference
 from hub.hostile import COMMIT, OTHER, Hostile, file, info, reply
 
 pytest_plugins = ["hub.fixtures"]

@@ -21,8 +21,8 @@ from torch.utils._pytree import tree_leaves
 import ganzoo
 from ganzoo.errors import GanzooError, HubError, ModelError
 from ganzoo.hub.pull import pull
-from ganzoo.models.hubname import Reference
 from ganzoo.models.modelfolder import load_model
+from ganzoo.models.publication import Reference
 
 pytest_plugins = ["hub.fixtures"]
 

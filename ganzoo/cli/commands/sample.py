@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import UsageError, first_line
+from ...errors import UsageError
+from .. import looks
 from ..counts import COUNT
+from ..looks import Look
+from ..picturefiles import PICTURES, open_picture, refuse_existing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
-_STILLS, _FILMS = (".png", ".jpg", ".jpeg"), (".gif", ".mp4")
-_PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+    from ...models import Latents, Model
+
+_STILLS, _FILMS = (".png", ".jpg", ".jpeg"), (".gif", ".mp4", ".webp")
 
 
 @click.command(
     epilog="Examples:\n\n  ganzoo sample runs/dcgan-seed0 -n 16 --out clothes.png\n\n"
     "  ganzoo sample runs/dcgan-seed0 --interpolate --out walk.gif\n\n"
+    "  ganzoo sample runs/stylegan2-mini-seed0 --mix 0-3:4-8 --out mixed.png\n\n"
+    "  ganzoo sample runs/dcgan-seed0 --seeds 0,7,42 --along 1 --loop --out turn.webp\n\n"
     "  ganzoo sample runs/cyclegan-seed0 --input photos --out translated"
 )
 @click.argument("model")
@@ -35,27 +42,29 @@ _PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
     type=click.FloatRange(0, 1),
     help="1 leaves latents as they are, less is less varied.",
 )
-@click.option("--interpolate", is_flag=True, help="Walk from latent to latent: a film for .gif and .mp4.")
+@looks.options
 @click.option("--input", "given", metavar="FILE|DIR", help="Pictures to translate, for a model that translates.")
 @click.option("--to", metavar="FIELD", help="What to translate to, as a or b. [default: the first]")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
     "--out", metavar="FILE|DIR", type=click.Path(), default="samples.png",
-    help="A .png, .jpg, .gif or .mp4 file, a .npy file for the numbers, or a folder for one picture a sample.",
+    help="A .png, .jpg, .gif, .mp4 or .webp file, a .npy file for the numbers, or a folder for one picture a sample.",
 )  # fmt: skip
 def sample(
-    model: str, count: int, out: str, interpolate: bool, device: str, given: str | None, to: str | None, **options: Any
-) -> None:
+    model: str, count: int, out: str, device: str, given: str | None, to: str | None, seed: int,
+    label: str | None, truncation: float | None, **options: Any,
+) -> None:  # fmt: skip
     """Draw samples from MODEL, or translate pictures with it, and print where they were written.
 
     MODEL is a run folder, a model folder, or user/name[@revision] on the Hugging Face Hub.
     """
     from ...api import load
 
-    path = Path(out)
-    suffix = _suffix(out, interpolate)
+    path, look = Path(out), Look(**options)
+    suffix = _suffix(out, look.moves())
+    look.check(suffix, _FILMS, _STILLS)
     if given is not None:
-        if interpolate or suffix not in ("", *_STILLS) or options["label"] or options["truncation"] is not None:
+        if any(options.values()) or suffix not in ("", *_STILLS) or label or truncation is not None:
             raise UsageError(
                 "--input goes with --to, --device and an --out that is a picture or a folder, nothing else"
             )
@@ -64,32 +73,59 @@ def sample(
         return
     if to is not None:
         raise UsageError("--to says what to translate to: name the pictures with --input")
+    if truncation is not None and (look.moves() or look.mix is not None):
+        raise UsageError("--truncation does not go with --interpolate, --along and --mix")
     if suffix == "" and path.is_dir():
-        last = max(count, 16) if interpolate else count
-        numbered = [one for one in path.glob("*.png") if one.stem.isdecimal()]
-        _refuse_existing(one for one in sorted(numbered) if one.name == _name(int(one.stem)) and int(one.stem) < last)
+        _refuse_numbered(path, max(count, 16) if look.interpolate else count)
     loaded = load(model, device=device)
-    if interpolate:
-        if options.pop("truncation") is not None:
-            raise UsageError("--truncation does not go with --interpolate")
-        film = suffix in _FILMS
-        samples = loaded.interpolate(min(count, 8) if film else max(2, count // 8), 16 if film else 8, **options)
-    else:
-        samples = loaded.sample(count, **options)
+    latents = look.given(loaded, label)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(samples, loaded, path, suffix)
+    if look.mix is not None:
+        _save(look.mixed(loaded, label), path)
+    elif look.along is not None:
+        if latents is None:
+            latents = loaded.latents(seed, min(count, 4), label)
+        _write_moved(look.moved(loaded, latents, suffix in _FILMS), loaded, path, look.loop)
+    else:
+        if look.interpolate:
+            samples = _walk(loaded, count if latents is None else latents, suffix in _FILMS, look.space, seed, label)
+        else:
+            samples = loaded.sample(count if latents is None else latents, seed, label, truncation)
+        _write(samples, loaded, path, suffix, look.loop)
     click.echo(str(path))
 
 
-def _suffix(out: str, interpolate: bool) -> str:
+def _walk(model: Model, latents: int | Latents, film: bool, space: str | None, seed: int, label: str | None) -> Tensor:
+    """Samples of a walk: of fewer latents than samples are asked for, with more steps between them in a film."""
+    if isinstance(latents, int):
+        latents = min(latents, 8) if film else max(2, latents // 8)
+    return model.interpolate(latents, 16 if film else 8, seed, label, space or "z")
+
+
+def _write_moved(shown: Image | list[Tensor], model: Model, path: Path, loop: bool) -> None:
+    from ...models import pictures
+
+    if not isinstance(shown, list):
+        _save(shown, path)
+        return
+    pictures.film([pictures.grid(one, model.target) for one in shown], path, seconds=len(shown) / 16, loop=loop)
+
+
+def _refuse_numbered(folder: Path, last: int) -> None:
+    """Raise `UsageError` if one of the files that are to be written is there."""
+    numbered = [one for one in folder.glob("*.png") if one.stem.isdecimal()]
+    refuse_existing(one for one in sorted(numbered) if one.name == _name(int(one.stem)) and int(one.stem) < last)
+
+
+def _suffix(out: str, moves: bool) -> str:
     """What kind of file --out is, or "" for a folder. Raises `UsageError`, before anything is drawn."""
     path = Path(out)
     suffix = "" if path.is_dir() or out.endswith(("/", os.sep)) else path.suffix.lower()
     if suffix not in ("", ".npy", *_STILLS, *_FILMS):
         kinds = ", ".join((*_STILLS, *_FILMS, ".npy"))
         raise UsageError(f"--out {out}: cannot write '{path.suffix}' files: use {kinds} or a folder")
-    if suffix in _FILMS and not interpolate:
-        raise UsageError(f"--out {out} is a film: add --interpolate, or write a .png")
+    if suffix in _FILMS and not moves:
+        raise UsageError(f"--out {out} is a film: add --interpolate or --along, or write a .png")
     if suffix == ".mp4":
         from ...models import video_library
 
@@ -101,38 +137,20 @@ def _name(number: int) -> str:
     return f"{number:05d}.png"
 
 
-def _refuse_existing(paths: Iterable[Path]) -> None:
-    """Raise `UsageError` if any of the files is there: in a folder, nobody has named the files to be written."""
-    there = next((path for path in paths if path.exists()), None)
-    if there is not None:
-        raise UsageError(f"--out {there.parent} holds {there.name}, which stays as it is: choose an --out without it")
-
-
 def _translate(model: Any, given: Path, to: str | None, out: Path, suffix: str) -> None:
     """Translate pictures into a folder, each under its own name, or into one picture beside their originals."""
-    from PIL import Image, UnidentifiedImageError
-
     from ...models import pictures
 
     direction = model.direction(to)
-    files = sorted(one for one in given.rglob("*") if one.suffix.lower() in _PICTURES) if given.is_dir() else [given]
+    files = sorted(one for one in given.rglob("*") if one.suffix.lower() in PICTURES) if given.is_dir() else [given]
     if not files:
-        raise UsageError(f"--input {given}: there are no pictures in this folder ({', '.join(_PICTURES)})")
+        raise UsageError(f"--input {given}: there are no pictures in this folder ({', '.join(PICTURES)})")
     if suffix and any(file.resolve() == out.resolve() for file in files):
         raise UsageError(f"--out {out} is among the pictures to translate: choose another file")
     folder = given if given.is_dir() else given.parent
     targets = [] if suffix else _targets(files, folder, out)
-    _refuse_existing(targets)
-    images: list[Image.Image] = []
-    for file in files:
-        try:
-            with Image.open(file) as opened:
-                images.append(opened.convert("RGB"))
-        except FileNotFoundError as error:
-            raise UsageError(f"--input {given}: there is no such file or folder") from error
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            what = "is empty" if file.is_file() and file.stat().st_size == 0 else "cannot be read as a picture"
-            raise UsageError(f"--input {file} {what} ({first_line(error)})") from error
+    refuse_existing(targets)
+    images = [open_picture(file, f"--input {given}") for file in files]
     source = pictures.from_images(images, direction.reads.sample())
     samples = model.translate(source, to)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +177,7 @@ def _save(picture: Image, path: Path) -> None:
     picture.save(path, quality=95)  # only .jpg knows it
 
 
-def _write(samples: Any, model: Any, path: Path, suffix: str) -> None:
+def _write(samples: Any, model: Any, path: Path, suffix: str, loop: bool) -> None:
     from ...models import pictures
 
     if suffix == ".npy":
@@ -174,7 +192,7 @@ def _write(samples: Any, model: Any, path: Path, suffix: str) -> None:
         _save(pictures.grid(samples, model.target), path)
     elif suffix:
         frames = [pictures.grid(one[None], model.target) for one in samples]
-        pictures.film(frames, path, seconds=len(samples) / 16)
+        pictures.film(frames, path, seconds=len(samples) / 16, loop=loop)
     else:
         path.mkdir(exist_ok=True)
         for i, image in enumerate(pictures.to_images(samples, model.target)):

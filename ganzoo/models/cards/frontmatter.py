@@ -9,7 +9,7 @@ import yaml  # type: ignore[import-untyped]
 
 from ...errors import ModelError, did_you_mean, printable
 from ..config import Config, Metric
-from ..hubname import is_reference
+from ..publication import is_reference
 
 CARD = "README.md"
 _LICENCES = """

@@ -1,14 +1,12 @@
-"""The mapping network, and what a generator with an intermediate latent space offers.
+"""The mapping network.
 
 Papers: Karras et al. 2019 (arXiv:1812.04948), section 2 and appendix C; with labels, Karras et al. 2020
 (arXiv:2006.06676), section 4. Written from the papers.
 
-Suffixes: N batch, Z latent, S style (the papers' w), L layers of the synthesis network.
+Suffixes: N batch, Z latent, S style (the papers' w).
 """
 
 from __future__ import annotations
-
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,19 +16,6 @@ from .layers import Linear, activate, normalise, unlowered
 
 LR_MULTIPLIER = 0.01
 """The mapping network learns at a hundredth of the others' step size; arXiv:1812.04948, appendix C."""
-
-
-@runtime_checkable
-class Mapped(Protocol):
-    """A generator in two parts: latents to styles, styles to samples."""
-
-    def map(self, source: Tensor, label: Tensor) -> Tensor:
-        """source: latents (N, Z); label: (N,) int64. Returns styles, (N, L, S): one for each layer."""
-        ...
-
-    def synthesise(self, style: Tensor) -> Tensor:
-        """style: (N, L, S). Returns samples (N, *target.shape)."""
-        ...
 
 
 class Mapping(nn.Module):

@@ -16,20 +16,18 @@ from torch import Tensor, nn
 
 import ganzoo
 
-from .mapping import Mapped
-
 
 class PathLength(ganzoo.Penalty):
     """Hold ‖Jᵀy‖, the path length at random directions y of the picture, to its running mean a: E(‖Jᵀy‖ - a)².
 
     weight: of the penalty.  every: iterations between penalties.  batch_shrink: the penalty takes a share of
     1/batch_shrink of the batch.  decay: how far a moves to the newest mean each time.
-    Needs a generator that is `Mapped`: it has `map` and `synthesise`.
+    Needs a generator that is a `StyleSpace`: it has `map` and `synthesise`.
     Karras et al. 2020 (arXiv:1912.04958), equation 4; weight 2, every 4, batch_shrink 2 and decay 0.01 are theirs.
     """
 
     role = "G"
-    needs: Mapping[str, type] = {"G": Mapped}
+    needs: Mapping[str, type] = {"G": ganzoo.StyleSpace}
 
     def __init__(
         self, weight: ganzoo.Varying = 2.0, every: int = 4, batch_shrink: int = 2, decay: float = 0.01

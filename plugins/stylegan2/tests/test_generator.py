@@ -10,7 +10,6 @@ from torch import nn
 
 import ganzoo
 from ganzoo_stylegan2.generator import MEAN_DECAY, StyleGAN2Generator
-from ganzoo_stylegan2.mapping import Mapped
 
 GRAY_16, COLOUR_32 = ganzoo.Sample((1, 16, 16)), ganzoo.Sample((3, 32, 32))
 SMALL = {"latent": 6, "style": 8, "mapping_layers": 2, "channel_max": 8}
@@ -223,8 +222,8 @@ def test_truncation_0_gives_the_mean_sample_and_1_leaves_it():
 
 
 def test_it_is_mapped():
-    assert isinstance(small(), Mapped)
-    assert not isinstance(nn.Linear(1, 1), Mapped)
+    assert isinstance(small(), ganzoo.StyleSpace)
+    assert not isinstance(nn.Linear(1, 1), ganzoo.StyleSpace)
 
 
 @pytest.mark.parametrize("conditional", [False, True])

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 import ganzoo
-from ganzoo_stylegan2.mapping import Mapped
 from ganzoo_stylegan2.path_length import PathLength
 
 SIDE = 3
@@ -116,7 +115,7 @@ def test_defaults_are_the_papers():
         2,
         0.01,
     )
-    assert penalty.needs == {"G": Mapped} and set(penalty.state_dict()) == {"mean"}
+    assert penalty.needs == {"G": ganzoo.StyleSpace} and set(penalty.state_dict()) == {"mean"}
 
 
 @pytest.mark.parametrize("options", [{"weight": -1}, {"every": 0}, {"batch_shrink": 0}, {"decay": 0}, {"decay": 1.5}])
@@ -127,7 +126,7 @@ def test_silly_options_are_refused_by_name(options):
 
 def test_generators_without_styles_are_refused(tmp_path):
     with pytest.raises(
-        ganzoo.Incompatible, match="penalty path-length needs G to be Mapped, which DCGANGenerator is not"
+        ganzoo.Incompatible, match="penalty path-length needs G to be StyleSpace, which DCGANGenerator is not"
     ):
         ganzoo.train("stylegan2-mini", generator="dcgan", out=tmp_path / "run", device="cpu", progress=False)
 
