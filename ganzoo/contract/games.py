@@ -44,9 +44,7 @@ class Phase:
         if self.reuses and self.scale != 1:
             raise ValueError(f"phase {self.name} takes over one batch of samples, it cannot have {self.scale} of them")
         if self.reuses and self.fresh:
-            raise ValueError(
-                f"phase {self.name} takes over samples made beside real ones, it cannot have fresh ones"
-            )
+            raise ValueError(f"phase {self.name} takes over samples made beside real ones, it cannot have fresh ones")
 
 
 @public
