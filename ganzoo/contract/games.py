@@ -28,6 +28,7 @@ class Phase:
     reuses: the first update of an iteration takes over the samples that the last update of the first other team in it
     generated, instead of making new ones: with their graph where their makers learn in this phase, detached where they
     do not. Not where an update in between trains the same learners, or is repeated with a batch of its own.
+    fresh: draws real samples of its own, which do not count as images, instead of those of the phases before it.
     after: called with the players once the optimiser has stepped, for projections such as weight clipping.
     """
 
@@ -38,11 +39,14 @@ class Phase:
     repeats: int | Callable[[int], int] = 1
     scale: int = 1
     reuses: bool = False
+    fresh: bool = False
     after: Callable[[Mapping[str, nn.Module]], None] | None = None
 
     def __post_init__(self) -> None:
         if self.reuses and self.scale != 1:
             raise ValueError(f"phase {self.name} takes over one batch of samples, it cannot have {self.scale} of them")
+        if self.reuses and self.fresh:
+            raise ValueError(f"phase {self.name} takes over samples made beside real ones, it cannot have fresh ones")
 
 
 @public

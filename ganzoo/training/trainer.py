@@ -164,6 +164,8 @@ class Trainer:
         for number, phase in enumerate(updates):
             if number and updates[number - 1] is phase:
                 self._batch = None
+            elif phase.fresh and self._batch:
+                self._batch = self.feed.next()
             update = begun.pop(phase.name, None)
             if update is None:
                 phases = chained(updates[number:], begun) if self._reuses else (phase,)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -99,6 +101,27 @@ def test_images_are_the_real_ones_shown_and_each_repeat_is_fresh(small, monkeypa
     trainer.iterate()
     # three fresh batches for D; the lazy phase shares the last, and G asks for none
     assert trainer.images == 3 * 16
+
+
+def test_a_fresh_phase_has_real_samples_of_its_own_that_do_not_count(small):
+    batches = {}
+    for fresh in (False, True):
+        trainer = make(small(loss={"name": "relativistic", "fresh_real": fresh}))
+        draw, drawn = trainer.feed.next, []
+        trainer.feed.next = lambda draw=draw, drawn=drawn: drawn.append(draw()) or drawn[-1]
+        of_g, seen = trainer.phases[1], []
+        loss = lambda turn, of_g=of_g, seen=seen: seen.append(turn.real) or of_g.loss(turn)  # noqa: E731
+        trainer.phases = [trainer.phases[0], replace(of_g, loss=loss)]
+        trainer.iterate()
+        assert trainer.images == 16 and len(seen) == 1
+        assert seen[0] is drawn[-1].fields["value"]
+        batches[fresh] = len(drawn)
+    assert batches == {False: 1, True: 2}
+
+
+def test_a_phase_cannot_be_fresh_and_take_samples_over():
+    with pytest.raises(ValueError, match="cannot have fresh ones"):
+        ganzoo.Phase("G", ("G",), lambda turn: turn.real.sum(), reuses=True, fresh=True)
 
 
 def test_only_the_learners_change_and_carry_gradients(small, monkeypatch):

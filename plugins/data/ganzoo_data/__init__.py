@@ -5,6 +5,7 @@ from __future__ import annotations
 import ganzoo
 
 _MNIST = "LeCun et al. 1998, Gradient-based learning applied to document recognition"
+_STACKED = "Metz et al. 2017, arXiv:1611.02163"
 _CIFAR = "Krizhevsky 2009, Learning multiple layers of features from tiny images"
 
 
@@ -15,6 +16,7 @@ def ganzoo_components() -> list[ganzoo.Component]:
 
     return [
         dataset("mnist", "idx:Mnist", "60,000 handwritten digits, 1x28x28, 10 classes", _MNIST),
+        dataset("stacked-mnist", "stacked:StackedMnist", "three digits as colours, 3x28x28, 1,000 classes", _STACKED),
         dataset(
             "fashion-mnist", "idx:FashionMnist", "60,000 articles of clothing, 1x28x28, 10 classes",
             "Xiao et al. 2017, arXiv:1708.07747",

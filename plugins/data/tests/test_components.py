@@ -40,6 +40,7 @@ assert "torchvision" not in sys.modules
     lines = dict(line.split(" ", 1) for line in result.stdout.splitlines())
     assert lines == {
         **dict.fromkeys(["mnist", "fashion-mnist", "kmnist", "fashion-mini"], "image 1x28x28 in [-1, 1], 10 classes"),
+        "stacked-mnist": "image 3x28x28 in [-1, 1], 1000 classes",
         "emnist": "image 1x28x28 in [-1, 1], 47 classes",
         "cifar10": "image 3x32x32 in [-1, 1], 10 classes",
         "cifar100": "image 3x32x32 in [-1, 1], 100 classes",

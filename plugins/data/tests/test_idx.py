@@ -15,6 +15,7 @@ import torch
 import ganzoo
 from ganzoo_data import idx
 from ganzoo_data.idx import Emnist, FashionMnist, Kmnist, Mnist
+from ganzoo_data.stacked import StackedMnist
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8)
 LABELS = np.arange(20, dtype=np.uint8) % 10
@@ -148,3 +149,19 @@ def test_real_fashion_mnist_is_read_where_it_lies():
     assert table.fields["image"].shape == (60_000, 28, 28, 1)
     assert table.labels.bincount().tolist() == [6_000] * 10
     assert FashionMnist(root=folder, split="test").load().labels[0] == 9
+
+
+def test_stacked_digits_are_three_of_mnist_and_their_number(tmp_path, monkeypatch):
+    monkeypatch.setattr("ganzoo_data.stacked.COUNT", 500)
+    write(tmp_path / "mnist")
+    data = StackedMnist(root=str(tmp_path))
+    table = data.load()
+    assert data.spec.fields["image"].shape == (3, 28, 28) and data.spec.classes == 1000 and data.class_names[7] == "007"
+    pictures, digits = table.fields["image"].numpy(), IMAGES.reshape(20, -1)
+    assert pictures.shape == (500, 28, 28, 3)
+    for picture, label in zip(pictures[:50], table.labels.tolist()[:50], strict=True):
+        rows = [int(np.flatnonzero((digits == picture[:, :, c].reshape(-1)).all(axis=1))[0]) for c in range(3)]
+        assert label == int("".join(str(LABELS[row]) for row in rows))
+    assert len(set(table.labels.tolist())) > 300
+    again = StackedMnist(root=str(tmp_path), size=32).load()
+    assert again.fields["image"].shape[1:] == (32, 32, 3) and torch.equal(again.labels, table.labels)

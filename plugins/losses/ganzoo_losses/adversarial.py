@@ -6,7 +6,8 @@ softplus(t) = log(1 + exp(t)), so that -log σ(t) = softplus(-t) and -log(1 - σ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -188,13 +189,21 @@ class Relativistic(ganzoo.AdversarialLoss):
 
     Only differences count, so D's offset is free, and G learns from real samples too. Converges together with the
     penalties `r1` and `r2`, as in R3GAN.  n_critic, n_generator: updates of D and of G an iteration.
+    fresh_real: G's samples are paired with real samples of their own instead of those that D has just learned from, as
+    in R3GAN's program; these do not count as images.
     Jolicoeur-Martineau 2018 (arXiv:1807.00734); Huang et al. 2024 (arXiv:2501.05441), section 2.
     """
 
     needs_real = True
 
-    def __init__(self, n_critic: int = 1, n_generator: int = 1) -> None:
+    def __init__(self, n_critic: int = 1, n_generator: int = 1, fresh_real: bool = False) -> None:
         super().__init__(n_critic, n_generator)
+        self.fresh_real = fresh_real
+
+    def phases(self) -> Sequence[ganzoo.Phase]:
+        """D, then G."""
+        of_d, of_g = super().phases()
+        return of_d, replace(of_g, fresh=self.fresh_real)
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """E softplus(D(G(z)) - D(x)), the n-th generated sample against the n-th real one."""

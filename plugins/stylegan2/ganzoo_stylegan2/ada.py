@@ -32,40 +32,49 @@ from .transformations import around, compose, hue, rotation, scaling, translatio
 class ADA(ganzoo.Augmentation):
     """Pixel blitting, geometry and colour, each transformation with probability p, which adapts to D.
 
-    p: where the probability starts.  target: of r = E sign D(x) over real samples, 1 where D has learned them by heart.
+    p: where the probability starts; or its course, which nothing else changes then: with `ramp_images` 0.
+    target: of r = E sign D(x) over real samples, 1 where D has learned them by heart.
     ramp_images: p rises by 1 in so many images while r is above its target, and falls while it is below; 0 keeps p.
     every: batches of real samples between changes of p.
-    blitting, geometry, colour, noise, cutout: the categories that are applied.
+    blitting, geometry, colour, noise, cutout: how likely the transformations of each category are, in shares of p.
     Colours may leave the data's range, as in the paper. Raises `Incompatible` unless the data are bounded pictures.
     """
 
     def __init__(
         self,
         sample: ganzoo.Sample,
-        p: float = 0.0,
+        p: ganzoo.Varying = 0.0,
         target: ganzoo.Varying = 0.6,
         ramp_images: int = 500_000,
         every: int = 4,
-        blitting: bool = True,
-        geometry: bool = True,
-        colour: bool = True,
-        noise: bool = False,
-        cutout: bool = False,
+        blitting: float = 1.0,
+        geometry: float = 1.0,
+        colour: float = 1.0,
+        noise: float = 0.0,
+        cutout: float = 0.0,
     ) -> None:
         super().__init__()
         if not sample.is_image or not sample.bounded:
             raise ganzoo.Incompatible(f"augmentation ada changes pictures with a range, the data are {sample}")
         self.target = ganzoo.Dial(target)
-        if not 0 <= p <= 1 or not -1 <= self.target.low <= self.target.high <= 1:
+        self.given = ganzoo.Dial(p)
+        if not 0 <= self.given.low <= self.given.high <= 1 or not -1 <= self.target.low <= self.target.high <= 1:
             raise ValueError(f"p lies in [0, 1] and target in [-1, 1], not {p} and {target}")
         if ramp_images < 0 or every < 1:
             raise ValueError(f"ramp_images is at least 0 and every at least 1, not {ramp_images} and {every}")
+        self.follows_course = self.given.low < self.given.high
+        if self.follows_course and ramp_images:
+            raise ValueError(f"p has a course, {p}, and is to follow D too: set ramp_images to 0, or p to a number")
+        shares = {"blitting": blitting, "geometry": geometry, "colour": colour, "noise": noise, "cutout": cutout}
+        for category, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"{category} is a share of p, from 0 to 1, not {share}")
         self.middle, self.half = (sample.high + sample.low) / 2, (sample.high - sample.low) / 2
         self.ramp_images, self.every = ramp_images, every
         self.blitting, self.geometry, self.colour = blitting, geometry, colour
         self.noise, self.cutout = noise, cutout
         self.warp = Warp()
-        self.register_buffer("p", torch.tensor(float(p)))
+        self.register_buffer("p", self.given.value.clone())
         for counter in ("batches", "images", "signs"):
             self.register_buffer(counter, torch.zeros(()))
 
@@ -102,6 +111,8 @@ class ADA(ganzoo.Augmentation):
 
     def _moved(self, sample: Tensor) -> Tensor:
         """Blitting and geometry."""
+        if self.follows_course:
+            self.p.copy_(self.given.value)
         if self.blitting:
             sample = blit(sample, *self._blits(*sample.shape[2:], sample))
         if self.geometry:
@@ -117,7 +128,7 @@ class ADA(ganzoo.Augmentation):
             offset_NC = self.half * offset_NC + self.middle * (1 - matrix_NCC.sum(dim=2))
             sample = compose(matrix_NCC, sample.flatten(2)).view_as(sample) + offset_NC[:, :, None, None]
         if self.noise:
-            strength_N = self._maybe(0.1 * torch.randn_like(sample[:, 0, 0, 0]).abs(), 0.0)
+            strength_N = _maybe(0.1 * torch.randn_like(sample[:, 0, 0, 0]).abs(), 0.0, self.noise * self.p)
             sample = sample + self.half * strength_N[:, None, None, None] * torch.randn_like(sample)
         return sample
 
@@ -126,34 +137,29 @@ class ADA(ganzoo.Augmentation):
             sample = torch.where(self._cut(*sample.shape[2:], sample)[:, None], self.middle, sample)
         return sample
 
-    def _chosen(self, like_N: Tensor, p: Tensor | None = None) -> Tensor:
-        return torch.rand_like(like_N) < (self.p if p is None else p)
-
-    def _maybe(self, drawn_N: Tensor, neutral: float, p: Tensor | None = None) -> Tensor:
-        """Each drawn value with probability p, otherwise the neutral one."""
-        return torch.where(self._chosen(drawn_N, p), drawn_N, neutral)
-
     def _blits(self, height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Half of the chosen are flipped; turns are uniform; shifts uniform within an eighth of the side."""
+        p = self.blitting * self.p
         one_N = torch.ones_like(like[:, 0, 0, 0])
-        flip_N = self._maybe(torch.rand_like(one_N).round(), 0.0) > 0
-        turns_N = (self._maybe(torch.rand_like(one_N), 0.0) * 4).long()
+        flip_N = _maybe(torch.rand_like(one_N).round(), 0.0, p) > 0
+        turns_N = (_maybe(torch.rand_like(one_N), 0.0, p) * 4).long()
         shifts = [torch.rand_like(one_N) * 0.25 - 0.125 for _ in range(2)]
-        chosen_N = self._chosen(one_N)
+        chosen_N = _chosen(one_N, p)
         sides = (width, height)
         shift_N2 = torch.stack([(chosen_N * s * side).round().long() for s, side in zip(shifts, sides, strict=True)], 1)
         return flip_N, turns_N, shift_N2
 
     def _geometry(self, height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
         """Which pictures move, and the inverse of how: scale, turn, stretch, turn, shift, in this order."""
+        p = self.geometry * self.p
         normal = [torch.randn_like(like[:, 0, 0, 0]) for _ in range(4)]
         uniform = [torch.rand_like(normal[0]) * 2 - 1 for _ in range(2)]
         # two rotations, of which one happens with probability p
-        p_rotation = 1 - (1 - self.p).sqrt()
-        scale_N = torch.exp2(self._maybe(0.2 * normal[0], 0.0))
-        before_N, after_N = (self._maybe(math.pi * u, 0.0, p_rotation) for u in uniform)
-        stretch_N = torch.exp2(self._maybe(0.2 * normal[1], 0.0))
-        chosen_N = self._chosen(scale_N)
+        p_rotation = 1 - (1 - p).sqrt()
+        scale_N = torch.exp2(_maybe(0.2 * normal[0], 0.0, p))
+        before_N, after_N = (_maybe(math.pi * u, 0.0, p_rotation) for u in uniform)
+        stretch_N = torch.exp2(_maybe(0.2 * normal[1], 0.0, p))
+        chosen_N = _chosen(scale_N, p)
         x_N, y_N = (0.125 * side * z * chosen_N for z, side in zip(normal[2:], (width, height), strict=True))
         inverse_N33 = compose(
             scaling(1 / scale_N, 1 / scale_N),
@@ -167,12 +173,13 @@ class ADA(ganzoo.Augmentation):
 
     def _colour(self, colours: int, like: Tensor) -> tuple[Tensor, Tensor]:
         """Brightness, contrast, luma flip, hue, saturation: a matrix (N, C, C) and an offset (N, C) in [-1, 1]."""
+        p = self.colour * self.p
         normal = [torch.randn_like(like[:, 0, 0, 0]) for _ in range(3)]
-        brightness_N = self._maybe(0.2 * normal[0], 0.0)
-        contrast_N = torch.exp2(self._maybe(0.5 * normal[1], 0.0))
-        luma_N = 1 - 2 * self._maybe(torch.rand_like(contrast_N).round(), 0.0)
-        angle_N = self._maybe(math.pi * (2 * torch.rand_like(contrast_N) - 1), 0.0)
-        saturation_N = torch.exp2(self._maybe(normal[2], 0.0))
+        brightness_N = _maybe(0.2 * normal[0], 0.0, p)
+        contrast_N = torch.exp2(_maybe(0.5 * normal[1], 0.0, p))
+        luma_N = 1 - 2 * _maybe(torch.rand_like(contrast_N).round(), 0.0, p)
+        angle_N = _maybe(math.pi * (2 * torch.rand_like(contrast_N) - 1), 0.0, p)
+        saturation_N = torch.exp2(_maybe(normal[2], 0.0, p))
         matrix_NCC = around(luma_N, torch.ones_like(luma_N), colours) * contrast_N[:, None, None]
         if colours == 3:
             matrix_NCC = compose(hue(angle_N), matrix_NCC)
@@ -183,8 +190,17 @@ class ADA(ganzoo.Augmentation):
     def _cut(self, height: int, width: int, like: Tensor) -> Tensor:
         """(N, H, W): a box of half the sides, about a place anywhere in the picture."""
         one_N = torch.ones_like(like[:, 0, 0, 0])
-        chosen_N = self._chosen(one_N)
+        chosen_N = _chosen(one_N, self.cutout * self.p)
         x_N1, y_N1 = torch.rand_like(one_N)[:, None], torch.rand_like(one_N)[:, None]
         x_NW = ((torch.arange(width, device=like.device) + 0.5) / width - x_N1).abs() < 0.25
         y_NH = ((torch.arange(height, device=like.device) + 0.5) / height - y_N1).abs() < 0.25
         return chosen_N[:, None, None] & y_NH[:, :, None] & x_NW[:, None, :]
+
+
+def _chosen(like_N: Tensor, p: Tensor) -> Tensor:
+    return torch.rand_like(like_N) < p
+
+
+def _maybe(drawn_N: Tensor, neutral: float, p: Tensor) -> Tensor:
+    """Each drawn value with probability p, otherwise the neutral one."""
+    return torch.where(_chosen(drawn_N, p), drawn_N, neutral)

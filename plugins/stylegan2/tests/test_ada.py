@@ -201,3 +201,28 @@ def test_what_is_no_bounded_picture_is_refused():
 def test_silly_options_are_refused_by_name(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         ADA(GRAY, **options)
+
+
+def test_p_follows_its_course_and_is_what_pictures_see():
+    augmentation = only("cutout", GRAY, p=ganzoo.Course.parse({"from": 0.0, "to": 1.0, "until": 100}), ramp_images=0)
+    x = pictures(GRAY, 8)
+    assert torch.equal(augmentation(x), x)
+    augmentation.given.turn(100, 1000)
+    augmentation.observe(sure(50, 0.0))  # D has no say
+    assert (augmentation(x) != x).flatten(1).any(dim=1).all()
+    assert augmentation.values()["ada/p"] == 1
+
+
+def test_a_course_of_p_and_its_controller_exclude_each_other():
+    with pytest.raises(ValueError, match="set ramp_images to 0"):
+        ADA(GRAY, p=ganzoo.Course.parse("0..0.3"))
+
+
+def test_a_category_is_as_likely_as_its_share_of_p():
+    torch.manual_seed(0)
+    x = pictures(GRAY, 2000)
+    changed = (only(None, GRAY, cutout=0.5, p=0.6)(x) != x).flatten(1).any(dim=1)
+    assert changed.float().mean().item() == pytest.approx(0.3, abs=0.03)
+    for category in CATEGORIES:
+        with pytest.raises(ValueError, match=f"{category} is a share of p"):
+            only(None, GRAY, **{category: 1.5})

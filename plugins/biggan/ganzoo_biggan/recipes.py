@@ -1,0 +1,71 @@
+"""Recipes of BigGAN. Mappings only; no torch here.
+
+Brock et al. 2019 (arXiv:1809.11096), appendix C; what concerns CIFAR-10 and the start of the average is as in the
+author's published program.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def _average(images: int, start: int, decay: float = 0.9999) -> dict[str, Any]:
+    """G's average: a copy until `start` iterations of so many images are over, then its decay as a half-life."""
+    half_life = round(math.log(0.5) / math.log(decay) * images)
+    return {"half_life_images": [{"value": 0, "until": start * images}, {"value": half_life}], "ramp": 0.0}
+
+
+BIGGAN: dict[str, Any] = {
+    "data": {"name": "folder", "size": 128},
+    "generator": {"name": "biggan", "conditional": True},
+    "discriminator": {"name": "biggan"},
+    "loss": {"name": "hinge", "n_critic": 2},
+    "penalty": {"orthogonal": {"weight": 1e-4}},
+    "images": 150_000 * 2 * 2048,
+    "batch": 2048,
+    "optimizer": {"name": "adam", "lr": 2e-4, "betas": [0.0, 0.999], "eps": 1e-6, "G": {"lr": 5e-5}},
+    "ema": _average(2 * 2048, 20_000),
+    "trainer": {"micro_batch": 256},
+}
+"""ImageNet at 128x128, `--data folder:PATH` with a sub-folder a class: batches of 2,048, computed as 8 of 256.
+
+614 million images = 150,000 G iterations of 2 D updates. Hinge loss, step sizes of 5e-5 for G and 2e-4 for D.
+"""
+
+BIGGAN_DEEP: dict[str, Any] = {
+    **BIGGAN,
+    "generator": {"name": "biggan-deep", "conditional": True},
+    "discriminator": {"name": "biggan-deep"},
+}
+"""`biggan` with the networks of BigGAN-deep."""
+
+BIGGAN_CIFAR: dict[str, Any] = {
+    "data": {"name": "cifar10"},
+    "generator": {
+        "name": "biggan", "latent": 128, "skip_latent": False, "shared": 0, "start": "normal", "conditional": True,
+    },
+    "discriminator": {"name": "biggan", "start": "normal"},
+    "loss": {"name": "hinge", "n_critic": 4},
+    "images": 125_000 * 4 * 50,
+    "batch": 50,
+    "optimizer": {"name": "adam", "lr": 2e-4, "betas": [0.0, 0.999]},
+    "ema": _average(4 * 50, 1_000),
+}  # fmt: skip
+"""CIFAR-10 as the author's program trains it: 25 million images = 125,000 G iterations of 4 D updates on 50 pictures.
+
+z enters at the first map alone, each BatchNorm has tables of gains by class, weights start as N(0, 0.02).
+"""
+
+BIGGAN_MINI: dict[str, Any] = {
+    "data": {"name": "fashion-mini", "size": 32},
+    "generator": {"name": "biggan", "width": 16, "latent": 32, "shared": 32, "conditional": True},
+    "discriminator": {"name": "biggan", "width": 16},
+    "loss": {"name": "hinge", "n_critic": 2},
+    "penalty": {"orthogonal": {"weight": 1e-4}},
+    "images": 150_000,
+    "batch": 50,
+    "optimizer": {"name": "adam", "lr": 2e-4, "betas": [0.0, 0.999]},
+    "ema": {"half_life_images": 10_000},
+}
+"""`biggan` a quarter as wide, for a CPU: 1,500 updates of G."""
