@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from benchmarks import pairs
+from benchmarks import pairs, telling
 from benchmarks.dcgan import pictures
 
 COUNT, POOL, CYCLE, IDENTITY = 64, 50, 10.0, 0.5
@@ -215,17 +215,17 @@ def run(
         networks = [f"generator.width={width}", f"discriminator.width={width}"]
         changes = {"data": f"pair:{folders[0]}:{folders[1]}", "set": [*data, *networks, *settings]}
         times = pairs.measure("cyclegan", changes, alternation)
-    return pairs.summary(f"cyclegan 3x{size}x{size}", "images", times, rivals)
+    return telling.summary(f"cyclegan 3x{size}x{size}", "images", times, rivals)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = pairs.parser(__doc__)
+    parser = telling.parser(__doc__)
     parser.add_argument("--size", type=int, default=128, help="of the pictures, 256 in the paper (default 128)")
     parser.add_argument("--width", type=int, default=WIDTH, help="channels of the first maps (default 64)")
     options = parser.parse_args(arguments)
     plan = pairs.prepared(options, warmup=1)
-    pairs.report([run(options.size, plan, options.set, options.width)], options.json)
+    telling.report([run(options.size, plan, options.set, options.width)], options.json)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from benchmarks import pairs
+from benchmarks import pairs, telling
 from ganzoo.data.feed import describe_feed, make_feed
 from ganzoo.registry.registry import registry
 
@@ -113,7 +113,7 @@ def run(plan: pairs.Plan, count: int = PICTURES) -> dict[str, object]:
         draw, where = ours(Path(root))
         times = measure({pairs.OURS: draw, "DataLoader": tutorial(Path(root))}, plan)
     rival = pairs.Rival("DataLoader", lambda: None, BATCH, list, WANTED_RATIO)
-    told: dict[str, object] = pairs.summary(
+    told: dict[str, object] = telling.summary(
         f"data 3x{SIDE}x{SIDE}, batch {BATCH}, flips; {where}", "images", times, [rival]
     )
     return {**told, "speed_wanted": WANTED_SPEED, "workers": WORKERS}
@@ -121,9 +121,9 @@ def run(plan: pairs.Plan, count: int = PICTURES) -> dict[str, object]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    options = pairs.parser(__doc__).parse_args(arguments)
+    options = telling.parser(__doc__).parse_args(arguments)
     told = run(pairs.prepared(options))
-    pairs.report([told], options.json)
+    telling.report([told], options.json)
     if not options.json:
         print(f"  wanted: {WANTED_SPEED:,} images/s and {WANTED_RATIO:.0f} times the DataLoader's")
 

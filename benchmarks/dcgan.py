@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from benchmarks import pairs
+from benchmarks import pairs, telling
 from benchmarks.lean import lean as lean_loop
 from benchmarks.pictures import Endless, endless_batches, gathered
 
@@ -162,19 +162,19 @@ def run(
         np.savez(path, images=images.numpy())
         changes = {"data": f"npz:{path}", "set": [*networks, "loss.reuse_fake=true", *settings], "batch": batch}
         times = pairs.measure("dcgan", changes, alternation)
-    return pairs.summary(f"dcgan 3x{size}x{size}", "images", times, rivals, SHARES[size])
+    return telling.summary(f"dcgan 3x{size}x{size}", "images", times, rivals, SHARES[size])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = pairs.parser(__doc__)
+    parser = telling.parser(__doc__)
     parser.add_argument("--size", type=int, action="append", choices=sorted(SHARES), help="default: both")
     parser.add_argument("--batch", type=int, default=BATCH, metavar="COUNT", help="pictures an update (default 64)")
     parser.add_argument("--device", default="cpu", help="as cuda:0 (default cpu)")
     options = parser.parse_args(arguments)
     plan = replace(pairs.prepared(options, warmup=1 if options.device == "cpu" else 20), device=options.device)
     results = [run(size, plan, options.set, options.batch) for size in options.size or [64, 32]]
-    pairs.report(results, options.json)
+    telling.report(results, options.json)
 
 
 if __name__ == "__main__":

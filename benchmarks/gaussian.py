@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from benchmarks import pairs
+from benchmarks import pairs, telling
 
 BATCH, UPDATES = 500, 20
 _MEAN, _STD = 4.0, 1.25
@@ -133,18 +133,20 @@ def run(plan: pairs.Plan, settings: Sequence[str] = (), compiled: bool = False, 
     times_each = [f"loss.n_critic={updates}", f"loss.n_generator={updates}"]
     changes = {"set": [*times_each, *settings], "batch": BATCH}
     times = pairs.measure("gaussian-article", changes, alternation)
-    return pairs.summary(f"gaussian{', compiled' if compiled else ''}", "updates", times, rivals)
+    return telling.summary(f"gaussian{', compiled' if compiled else ''}", "updates", times, rivals)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = pairs.parser(__doc__)
+    parser = telling.parser(__doc__)
     parser.add_argument("--compile", action="store_true", help="also measure ganzoo with trainer.compile")
     options = parser.parse_args(arguments)
     if options.compile and not pairs.can_compile():
         parser.error("this ganzoo has no trainer.compile")
     plan = pairs.prepared(options, warmup=20)
-    pairs.report([run(plan, options.set, compiled) for compiled in (False, True)[: 1 + options.compile]], options.json)
+    telling.report(
+        [run(plan, options.set, compiled) for compiled in (False, True)[: 1 + options.compile]], options.json
+    )
 
 
 if __name__ == "__main__":

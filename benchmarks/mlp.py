@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 
 import ganzoo
-from benchmarks import pairs
+from benchmarks import pairs, telling
 from benchmarks.lean import lean as lean_loop
 from benchmarks.pictures import Endless, endless_batches, gathered
 from ganzoo.registry.registry import registry
@@ -118,13 +118,13 @@ def run(plan: pairs.Plan, settings: Sequence[str] = (), batch: int = BATCH) -> o
     rivals = [tutorial(images, batch), lean(images, batch)]
     alternation = pairs.Alternation(batch, rivals, plan, count=True)
     times = pairs.measure("mlp", {"set": [*SETTINGS, *LOSS, *settings], "batch": batch}, alternation)
-    return pairs.summary("mlp 1x28x28", "images", times, rivals)
+    return telling.summary("mlp 1x28x28", "images", times, rivals)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    options = pairs.parser(__doc__).parse_args(arguments)
-    pairs.report([run(pairs.prepared(options, warmup=20), options.set)], options.json)
+    options = telling.parser(__doc__).parse_args(arguments)
+    telling.report([run(pairs.prepared(options, warmup=20), options.set)], options.json)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks import pairs
+from benchmarks import pairs, telling
 from benchmarks.mlp import BATCH, PICTURES, SETTINGS, adam, clothes, discriminator, generator, noise
 from benchmarks.pictures import Endless, endless_batches
 
@@ -89,13 +89,13 @@ def run(plan: pairs.Plan, settings: Sequence[str] = (), batch: int = BATCH) -> o
         "batch": batch,
     }
     times = pairs.measure("mlp", changes, alternation)
-    return pairs.summary("wgan-gp 1x28x28", "images", times, rivals)
+    return telling.summary("wgan-gp 1x28x28", "images", times, rivals)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    options = pairs.parser(__doc__).parse_args(arguments)
-    pairs.report([run(pairs.prepared(options, warmup=5), options.set)], options.json)
+    options = telling.parser(__doc__).parse_args(arguments)
+    telling.report([run(pairs.prepared(options, warmup=5), options.set)], options.json)
 
 
 if __name__ == "__main__":

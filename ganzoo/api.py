@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import torch
 
@@ -24,7 +24,7 @@ from .models import CONFIG, Model, load_model
 from .planning import placing
 from .planning.fitting import fitting
 from .public import public
-from .recipes import Changes, Game, Part, Recipe, Request, known_as, refuse_unsplittable, resolve
+from .recipes import Changes, Ema, Game, Part, Recipe, Request, known_as, refuse_unsplittable, resolve
 from .recipes.build import component
 from .recipes.check import check, refuse_misplaced
 from .registry.registry import registry
@@ -32,6 +32,7 @@ from .training import (
     CHECKPOINTS,
     METRICS,
     RECIPE,
+    HeldOut,
     Trainer,
     checkpoint,
     default_folder,
@@ -159,6 +160,35 @@ def _refuse_unknown(changes: Iterable[str]) -> None:
             )
 
 
+class _Watch(NamedTuple):
+    """The callbacks of the leading process, in their order, and those of them that are spoken to by name."""
+
+    stack: list[Callback]
+    health: HealthMonitor
+    metrics: MetricsWriter
+    writer: CheckpointWriter
+
+
+def _watch(
+    game: Game,
+    folder: Path,
+    extra: tuple[Callback, ...],
+    unseen: HeldOut | None,
+    evaluators: Sequence[Evaluator],
+    ema: Ema,
+) -> _Watch:
+    """Who watches a run: the game's and the caller's callbacks, then what averages, judges, logs, shows and saves."""
+    recipe = game.recipe
+    health = HealthMonitor(recipe.health, unseen)
+    metrics = MetricsWriter(recipe.metrics.every, health.news)
+    writer = CheckpointWriter(recipe.checkpoints, _seconds(folder), health.spare)
+    early = EarlyStopping(recipe.stop, recipe.patient_about, _seconds(folder))
+    averages = [MovingAverage(ema)] if ema.half_life_images else []
+    shown = PreviewWriter(recipe.previews)
+    stack = [*game.callbacks.values(), *extra, *averages, health, metrics, *evaluators, shown, early, writer]
+    return _Watch(stack, health, metrics, writer)
+
+
 def _train(
     game: Game,
     folder: Path,
@@ -177,33 +207,25 @@ def _train(
     parent = parent_in(state)
     if recipe.init.model and not state:
         parent = start_from(game, starting_point(recipe.init.model))
-    evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
-    share = (world.rank, world.size)
     with placing("the data", device, recipe.trainer, folder):
         samples = game.dataset.load()
         feed = make_feed(
-            samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers, share,
+            samples, game.spec, recipe.batch, recipe.seed, device, recipe.trainer.workers, (world.rank, world.size),
             recipe.trainer.resident_share,
         )  # fmt: skip
     if world.leads:
         log.info("data: %s", describe_feed(feed))
     unseen = held_out(game, samples, registry(), device) if recipe.health.held_out and world.leads else None
-    health = HealthMonitor(recipe.health, unseen)
-    writer = CheckpointWriter(recipe.checkpoints, _seconds(folder), health.spare)
-    early = EarlyStopping(recipe.stop, recipe.patient_about, _seconds(folder))
-    metrics = MetricsWriter(recipe.metrics.every, health.news)
-    stack: list[Callback] = [*game.callbacks.values(), *extra]
-    if recipe.ema.half_life_images:
-        # the ramp keeps noise out of the average, and there is none in weights that were trained
-        trained = parent is not None and parent.whole(game.generator_role())
-        stack.append(MovingAverage(replace(recipe.ema, ramp=0) if trained else recipe.ema))
-    stack += [health, metrics, *evaluators, PreviewWriter(recipe.previews), early, writer]
+    # the ramp keeps noise out of the average, and there is none in weights that were trained
+    trained = parent is not None and parent.whole(game.generator_role())
+    evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
+    watch = _watch(game, folder, extra, unseen, evaluators, replace(recipe.ema, ramp=0) if trained else recipe.ema)
     if progress:
-        stack.append(Progress(findings=health.news))
+        watch.stack.append(Progress(findings=watch.health.news))
     if world.leads:
         write_atomically(folder / RECIPE, recipe.dump().encode())
     followers = [one for one in (*game.callbacks.values(), *extra) if one.everywhere]
-    watching = stack if world.leads else [*followers, writer]
+    writer, watching = watch.writer, watch.stack if world.leads else [*followers, watch.writer]
     with placing("the networks", device, recipe.trainer, folder):
         trainer = Trainer(game, feed, device, precision, watching, folder, world)
         trainer.parent = parent
@@ -217,7 +239,7 @@ def _train(
             for callback in trainer.callbacks:
                 closing.callback(callback.close)
             if world.leads:
-                train_with_rollback(trainer, health, metrics)
+                train_with_rollback(trainer, watch.health, watch.metrics)
             else:
                 trainer.run()
     except Diverged as error:

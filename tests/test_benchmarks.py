@@ -15,7 +15,7 @@ from torch import nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import cyclegan, dcgan, gaussian, mlp, pairs, pictures, wgan_gp  # noqa: E402
+from benchmarks import cyclegan, dcgan, gaussian, mlp, pairs, pictures, telling, wgan_gp  # noqa: E402
 
 SHORT = pairs.Plan(rounds=2, seconds=0.01, warmup=1)
 PAIRED = ("dcgan", "cyclegan", "mlp", "gaussian", "wgan_gp")
@@ -149,7 +149,7 @@ def test_pictures_are_the_same_through_pil_and_by_index():
 def test_ratios_are_taken_within_rounds():
     times = pairs.Times({"ganzoo": 10, "plain": 5}, {"ganzoo": [1.0, 2.0, 4.0], "plain": [1.0, 4.0, 2.0]})
     assert times.ratios("plain") == [2.0, 4.0, 1.0]
-    assert pairs.quartiles(times.ratios("plain")) == (1.5, 2.0, 3.0)
+    assert telling.quartiles(times.ratios("plain")) == (1.5, 2.0, 3.0)
     assert times.overall("plain") == 2.0
 
 
@@ -180,20 +180,20 @@ def test_losses_that_are_not_finite_are_refused(monkeypatch):
 
 def test_the_report_states_machine_ratios_and_shares(capsys):
     times = pairs.Times({"ganzoo": 1, "plain": 1}, {"ganzoo": [1.0], "plain": [2.0]}, {"ganzoo": 10, "plain": 30}, [40])
-    told = pairs.summary("toy", "images", times, [pairs.Rival("plain", print, 1, list, 1.5)], 0.5)
-    pairs.report([told], as_json=False)
+    told = telling.summary("toy", "images", times, [pairs.Rival("plain", print, 1, list, 1.5)], 0.5)
+    telling.report([told], as_json=False)
     text = capsys.readouterr().out
     assert "threads" in text and "ganzoo / plain" in text and "2.00" in text and "wanted 1.50" in text
     assert "ganzoo 0.25, plain 0.38" in text
-    pairs.report([told], as_json=True)
+    telling.report([told], as_json=True)
     assert json.loads(capsys.readouterr().out)["results"][0]["ratios"][0]["ratio"] == 2.0
 
 
 def test_options_are_read(monkeypatch):
-    options = pairs.parser("doc").parse_args(["--rounds", "3", "--threads", "1", "--set", "a.b=1", "--json"])
+    options = telling.parser("doc").parse_args(["--rounds", "3", "--threads", "1", "--set", "a.b=1", "--json"])
     assert (options.rounds, options.threads, options.set, options.json) == (3, 1, ["a.b=1"], True)
     with pytest.raises(SystemExit):
-        pairs.parser("doc").parse_args(["--rounds", "0"])
+        telling.parser("doc").parse_args(["--rounds", "0"])
 
 
 @pytest.mark.parametrize("name", ["startup"])

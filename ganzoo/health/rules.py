@@ -46,6 +46,12 @@ class View:
         judges, makers = self.having("separation"), self.having("spread")
         return (judges[0], makers[0]) if len(judges) == len(makers) == 1 else None
 
+    def paid(self) -> tuple[Stakes, float, float] | None:
+        """What is at stake, D's loss, and where that lies from 0, never wrong, to 1, guessing; None if unknown."""
+        loss = self.now.get("loss/D")
+        share = None if self.stakes is None or loss is None else self.stakes.share(loss)
+        return None if self.stakes is None or loss is None or share is None else (self.stakes, loss, share)
+
     def slower(self, player: str, factor: float = 4.0) -> str:
         """A setting that divides a player's step size."""
         rate = self.rates.get(player)
@@ -119,11 +125,11 @@ def _outrun(view: View, player: str) -> str | None:
 
 def _wins(limit: float) -> Evidence:
     def evidence(view: View, player: str) -> str | None:
-        stakes, loss, pair = view.stakes, view.now.get("loss/D"), view.pair()
-        if stakes is None or loss is None or pair is None:
+        paid, pair = view.paid(), view.pair()
+        if paid is None or pair is None:
             return None
-        share, separation = stakes.share(loss), view.of(pair[0], "separation")
-        if share is None or separation is None or share > limit or separation < 0.99:
+        (stakes, loss, share), separation = paid, view.of(pair[0], "separation")
+        if separation is None or share > limit or separation < 0.99:
             return None
         return (
             f"D wins: it tells {separation:.1%} of pairs apart{_accuracies(view, pair[0])}, its loss is {loss:.2g} "
@@ -214,9 +220,8 @@ def _lopsided(view: View, player: str) -> str | None:
 
 def _undecided(view: View) -> bool:
     """True if D pays what guessing costs: on which side of the boundary its scores then lie says nothing."""
-    stakes, loss = view.stakes, view.now.get("loss/D")
-    share = None if stakes is None or loss is None else stakes.share(loss)
-    return share is not None and abs(share - 1) < 0.02
+    paid = view.paid()
+    return paid is not None and abs(paid[2] - 1) < 0.02
 
 
 def _overfitting(view: View, player: str) -> str | None:
@@ -240,10 +245,10 @@ def _even(view: View, player: str) -> str | None:
 
 
 def _ahead(view: View, player: str) -> str | None:
-    stakes, loss, pair = view.stakes, view.now.get("loss/D"), view.pair()
-    if stakes is None or loss is None or pair is None or (share := stakes.share(loss)) is None:
+    paid, pair = view.paid(), view.pair()
+    if paid is None or pair is None:
         return None
-    separation = view.of(pair[0], "separation")
+    (stakes, loss, share), separation = paid, view.of(pair[0], "separation")
     if separation is None or share > 0.35 or separation < 0.97:
         return None
     return (

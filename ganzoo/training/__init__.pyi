@@ -1,5 +1,6 @@
 from . import checkpoint as checkpoint
 from .callbacks.checkpoints import CHECKPOINTS as CHECKPOINTS
+from .callbacks.heldout import HeldOut as HeldOut
 from .callbacks.heldout import held_out as held_out
 from .callbacks.metrics import METRICS as METRICS
 from .callbacks.rollback import train_with_rollback as train_with_rollback
