@@ -71,11 +71,11 @@ _SYNONYMS = {
 def known_as(name: str) -> str:
     """Return " (did you mean 'optimizer.lr'?)" for an option without its part, or one that others call so; or ""."""
     wanted = _SYNONYMS.get(name.lower().replace("-", "_"), name.lower())
-    sections = {"optimizer": Optimizer, **SECTIONS}
-    found = [
+    sections = {} if wanted in NUMBERS else {"optimizer": Optimizer, **SECTIONS}
+    found = [wanted] if wanted in NUMBERS else []
+    found += [
         f"{part}.{wanted}" for part, options in sections.items() if wanted in {one.name for one in fields(options)}
     ]
-    found += [wanted] if wanted in ("images", "batch", "seed") else []
     return f" (did you mean {' or '.join(map(repr, found))}?)" if found else ""
 
 

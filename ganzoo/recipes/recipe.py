@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from ..contract import Course, Moment, Role, says_course
+from ..contract import Course, Moment, says_course
 from ..errors import RecipeError, did_you_mean, printable
 from .growth import STRICT, Growth
 from .options import (
@@ -31,6 +31,9 @@ from .options import (
     TrainerOptions,
 )
 from .parsing import NUMBERS, count, counts, known_as
+
+if TYPE_CHECKING:
+    from ..contract import Role
 
 _PARTS = ("data", "generator", "discriminator", "loss")
 
