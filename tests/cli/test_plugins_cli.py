@@ -74,7 +74,7 @@ FAULTS = {
     "nonsense": "return a list of ganzoo.Component",
     "wrong-type": "component name is 3",
     "misspelt": "there is no hook 'ganzoo_component' (did you mean 'ganzoo_components'?)",
-    "from-the-future": "it needs ganzoo>=99.1",
+    "from-the-future": "it needs torch-ganzoo>=99.1",
     "newer-interface": "it was written for interface 99, this ganzoo speaks 1: pip install --upgrade torch-ganzoo",
     "older-interface": "it was written for interface 0",
     "eager": "imports tensorflow at start-up, which costs every command",

@@ -171,7 +171,12 @@ def built(name: str, conditional: bool) -> ganzoo.Model | None:
     options = dict(narrow()["generator"].get(name, {}))
     if conditional:
         options["conditional"] = True
-    for source, target in ((None, PICTURE), (PICTURE, ganzoo.Sample((1, 16, 16), 0, 1)), (None, VALUES)):
+    for source, target in (
+        (None, PICTURE),
+        (PICTURE, ganzoo.Sample((1, 16, 16), 0, 1)),
+        (None, VALUES),
+        (None, ganzoo.Sample((3, 32, 32))),
+    ):
         try:
             return model_of(cls(source, target, 5 if conditional else 0, **options), target, source, 5 * conditional)
         except ganzoo.Incompatible:
