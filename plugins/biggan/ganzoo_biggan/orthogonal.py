@@ -36,7 +36,7 @@ class Orthogonal(ganzoo.Penalty):
         turn.log("penalty/orthogonal", value)
         return self.weight.value * value
 
-    def problems(self, players: Mapping[str, nn.Module]) -> Sequence[str]:
+    def problems(self, players: Mapping[str, nn.Module], spec: ganzoo.DataSpec | None = None) -> Sequence[str]:
         """A game without the player, and a player without layers that have filters."""
         if self.role not in players:
             return (f"The penalty orthogonal regularises the player {self.role}, but here play {', '.join(players)}.",)
