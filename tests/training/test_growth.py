@@ -23,13 +23,14 @@ from ganzoo.recipes.plan import courses, describe
 from ganzoo.recipes.recipe import Growth, Recipe
 from ganzoo.recording import capture
 from ganzoo.registry.registry import Registry, registry
-from ganzoo.testing import games, networks, parts
+from ganzoo.testing.promises import games, networks, parts
 from ganzoo.testing.trial import Trial
 from ganzoo.training import checkpoint
 from ganzoo.training.callbacks import MovingAverage
 from ganzoo.training.trainer import Trainer
 
 CPU = torch.device("cpu")
+AVERAGE = "ganzoo.callbacks.ema.MovingAverage"  # as checkpoints name it
 RECIPE = {
     "name": "growing",
     "data": {"name": "fashion-mini", "size": 16, "limit": 64},
@@ -96,7 +97,7 @@ def train(folder: Path, *callbacks: ganzoo.Callback, **changes) -> ganzoo.Run:
 
 def tensors(run: Path) -> dict[str, torch.Tensor]:
     state = checkpoint.load(checkpoint.last(run / "checkpoints"))
-    named = {**state["players"], "average": state["callbacks"]["ganzoo.training.callbacks.ema.MovingAverage"]["G"]}
+    named = {**state["players"], "average": state["callbacks"][AVERAGE]["G"]}
     return {f"{name}.{key}": value for name, one in named.items() for key, value in one.items()}
 
 
@@ -155,7 +156,7 @@ def test_a_growing_run_goes_on_exactly_and_its_model_is_that_of_mid_fade(tmp_pat
             (1, 0.25) if until == 48 else (2, 0.5)
         )
         state = checkpoint.load(folder / "checkpoints" / f"{until:09d}")
-        average = state["callbacks"]["ganzoo.training.callbacks.ema.MovingAverage"]["G"]
+        average = state["callbacks"][AVERAGE]["G"]
         assert same(dict(model.generator.state_dict()), average)
         train(folder)
         assert same(tensors(tmp_path / "whole"), tensors(folder))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from ganzoo.training.optim import settings_at
 from safetensors.torch import load_file
 
 import ganzoo
+from ganzoo.compute import World
 from ganzoo.errors import Incompatible, ModelError, RecipeError
 from ganzoo.models.cards.card import render
 from ganzoo.models.config import ParentConfig, parse_config, read_config
@@ -22,6 +22,7 @@ from ganzoo.recipes.plan import Request, resolve
 from ganzoo.recipes.recipe import Recipe
 from ganzoo.registry.registry import registry
 from ganzoo.training import checkpoint
+from ganzoo.training.team import Team
 
 FROZEN = "D.layers.0"
 
@@ -198,13 +199,13 @@ def test_recorded_updates_with_frozen_layers_are_the_ordinary_ones(small, parent
 
 
 def test_step_sizes_rise_over_the_warm_up(small):
-    options = small(optimizer={"lr": 0.01}).optimizer_for(None)
-    assert [settings_at(options, images, 1000, 1.0, 200)["lr"] for images in (0, 50, 200, 900)] == [
-        0,
-        0.0025,
-        0.01,
-        0.01,
-    ]
+    recipe = small(init={"model": "nowhere", "warmup": 200}, optimizer={"lr": 0.01}, images=1000)
+    game, found = check(recipe, registry()), []
+    team = Team(game, ("D",), [phase for phase in game.phases() if phase.trains == ("D",)])
+    for images in (0, 50, 200, 900):
+        team.step(images, World())
+        found.append(team.optimizer.param_groups[0]["lr"])
+    assert found == [0, 0.0025, 0.01, 0.01]
 
 
 def test_the_card_names_the_parent(small, parent):
