@@ -33,7 +33,7 @@ def crowd(tmp_path_factory) -> Path:
     write_distribution(site, "wrong-type", plugin_source('"loss", 3, "a:b", "x"'))
     misspelt = "import ganzoo\n\n@ganzoo.hookimpl\ndef ganzoo_component():\n    return []\n"
     write_distribution(site, "misspelt", misspelt)
-    write_distribution(site, "from-the-future", "import nothing_of_today\n", requires=["ganzoo>=99.1"])
+    write_distribution(site, "from-the-future", "import nothing_of_today\n", requires=["torch-ganzoo>=99.1"])
     newer = plugin_source(HINGE.format("newer"), extra="GANZOO_INTERFACE = 99\n")
     write_distribution(site, "newer-interface", newer)
     older = plugin_source(HINGE.format("older"), extra="GANZOO_INTERFACE = 0\n")
@@ -142,7 +142,7 @@ def test_doctor_tells_versions_and_all_faults(ganzoo):
     for words in ("torch ", "interface 1", "GANZOO_PLUGINS", *FAULTS.values()):
         assert words in done.stdout, words
     assert "broken: command thing of commands does not load: RuntimeError: not today" in done.stdout
-    assert "from-the-future needs ganzoo>=99.1, installed is" in done.stdout
+    assert "from-the-future needs torch-ganzoo>=99.1, installed is" in done.stdout
 
 
 def test_doctor_finds_nothing_wrong_with_the_bundled_plugins(ganzoo):
