@@ -317,7 +317,7 @@ class _Seldom(_Plain):
     def _sometimes(self, turn):
         self.g_updates += 1
         with_real = turn.logits(turn.real).mean() if self.g_updates % 2 else 0
-        return self._generator_phase(turn) + with_real
+        return self.generator_phase(turn) + with_real
 
 
 class _TorchLosses(_Plain):
@@ -532,7 +532,7 @@ def test_a_phase_that_draws_now_and_then_for_all_processes_is_not_recorded():
 
         def _sometimes(self, turn):
             self.updates += 1
-            return self._generator_phase(turn) + (turn.uniform(turn.size).mean() if self.updates % 2 else 0)
+            return self.generator_phase(turn) + (turn.uniform(turn.size).mean() if self.updates % 2 else 0)
 
     trainer = trainer_of("gaussian", [], "operations", Seldom(), world=_OneOfTwo())
     for _ in range(10):
@@ -568,9 +568,9 @@ class _Noisy(_Plain):
     def discriminator(self, real, fake):
         return (fake - real).mean()
 
-    def _discriminator_phase(self, turn):
+    def discriminator_phase(self, turn):
         turn.real.add_(0.1 * torch.randn_like(turn.real))
-        return super()._discriminator_phase(turn)
+        return super().discriminator_phase(turn)
 
 
 def test_what_a_loss_does_to_its_batch_is_done_once():
@@ -597,7 +597,7 @@ def test_tracing_leaves_no_trace_in_draws_that_processes_share():
 
         def _sometimes(self, turn):
             extra = turn.uniform(turn.size).mean() if recorded.recorder._known and tracing_now() else 0
-            return self._generator_phase(turn) + extra
+            return self.generator_phase(turn) + extra
 
     def tracing_now() -> bool:
         return torch.fx.experimental.proxy_tensor.get_proxy_mode() is not None

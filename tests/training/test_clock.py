@@ -38,8 +38,8 @@ class Timed(ganzoo.AdversarialLoss):
     def generator(self, fake, real):
         return -fake.mean()
 
-    def _discriminator_phase(self, turn):
-        loss = super()._discriminator_phase(turn)
+    def discriminator_phase(self, turn):
+        loss = super().discriminator_phase(turn)
         turn.log("images", turn.images.float())
         turn.log("progress", turn.progress)
         return loss * (1 + turn.progress) + 0 * turn.images
