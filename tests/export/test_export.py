@@ -186,7 +186,12 @@ def built(name: str, conditional: bool) -> ganzoo.Model | None:
     raise AssertionError(f"{name} takes none of the data")
 
 
-@pytest.mark.parametrize("name", registry().names("generator"))
+_SLOW = [pytest.mark.slow]  # over a minute each
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=_SLOW if "biggan" in one else []) for one in registry().names("generator")]
+)
 def test_every_bundled_generator_can_be_exported(name, tmp_path):
     models = [model for model in (built(name, False), built(name, True)) if model]
     for model in models:
@@ -434,9 +439,10 @@ def test_the_same_model_gives_the_same_file(files, trained, tmp_path):
     assert (tmp_path / "again.onnx").read_bytes() == files["latents"].read_bytes()
 
 
-class Latents:
+class Latents(nn.Module):
     def __init__(self, draw: Any) -> None:
-        self.draw, self.training = draw, False
+        super().__init__()
+        self.draw = draw
 
     def sample_latent(self, n: int, device: torch.device) -> Tensor:
         return self.draw(n)

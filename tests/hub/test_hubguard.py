@@ -274,7 +274,8 @@ def test_what_the_server_says_of_a_push_is_looked_at(serve, run_of, caplog, recw
         if "/validate-yaml" in path:
             return reply(json.dumps({"warnings": [{"message": "\x1b[2J\nbad"}], "errors": []}).encode())
         if "/preupload/" in path:
-            names = ["config.json", "model.safetensors", "samples.png", "README.md"]
+            names = ["config.json", "model.safetensors", "discriminator.safetensors", "samples.png", "README.md"]
+            names += [".eval_results/ganzoo.yaml"]
             files = [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in names]
             return reply(json.dumps({"files": files}).encode())
         if "/commit/" in path:
