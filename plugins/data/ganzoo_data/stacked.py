@@ -6,6 +6,7 @@ Metz et al. 2017, "Unrolled Generative Adversarial Networks" (arXiv:1611.02163),
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,8 +24,21 @@ class StackedMnist(Mnist):
     split: train or test digits.  root: folder of MNIST's files.  Other options: `View`.
     """
 
+    hub_name = None
     shape = (3, 28, 28)
     names = tuple(f"{number:03}" for number in range(1000))
+
+    def __init__(
+        self,
+        split: Literal["train", "test"] = "train",
+        root: str | None = None,
+        size: int | None = None,
+        gray: bool | None = None,
+        flip: bool = False,
+        classes: list[int] | list[str] | None = None,
+        limit: int | None = None,
+    ) -> None:
+        super().__init__(split, root, size, gray, flip, classes, limit)
 
     def read(self, files: list[Path]) -> tuple[Tensor, Tensor]:
         digits, labels = super().read(files)
