@@ -384,4 +384,4 @@ def test_a_load_leaves_the_random_generators_alone(folder):
 
 def test_the_folder_is_complete_at_the_end_of_training(runs):
     names = sorted(path.name for path in (runs["pictures"] / "model").iterdir())
-    assert names == ["README.md", "config.json", "model.safetensors", "samples.png"]
+    assert names == ["README.md", "config.json", "discriminator.safetensors", "model.safetensors", "samples.png"]
