@@ -224,6 +224,5 @@ def test_the_documented_commands_run(hub, runs, command, tmp_path):
     assert {path.name for path in (tmp_path / "clothes").iterdir()} >= {"README.md", "samples.png"}
     keys = re.findall(r"^\| `(\w+)`(?:, `(\w+)`)?", text.partition("## Files")[2], re.MULTILINE)
     config = json.loads((tmp_path / "clothes" / "config.json").read_text())
-    assert {key for pair in keys for key in pair if key} - {"parent"} == set(
-        config
-    )  # that is written only where there is one
+    stated = {key for pair in keys for key in pair if key}
+    assert stated - {"parent"} == set(config)  # which is there only where there is one
