@@ -171,7 +171,7 @@ def test_a_licence_that_the_hub_does_not_know_is_other(folder, licence, fields):
         (b"---\na: " + b"[" * 5000 + b"\n---\n", "no valid YAML"),
         (b"---\n- a\n---\n", "must be a mapping"),
         (b"\xff\xfe", "no UTF-8"),
-        (b"x" * (2**20 + 1), "more than 1,048,576 bytes"),
+        (b"x" * (2**20 + 1), "more than the 1,048,576 bytes"),
     ],
 )
 def test_a_strangers_card_that_cannot_be_read_is_one_line(folder, data, said):
