@@ -25,7 +25,6 @@ from .config import write_config as write_config
 from .findings import Directions as Directions
 from .findings import Projection as Projection
 from .model import Model as Model
-from .modelfolder import DISCRIMINATOR as DISCRIMINATOR
 from .modelfolder import SAMPLES as SAMPLES
 from .modelfolder import load_model as load_model
 from .modelfolder import read_tensors as read_tensors
@@ -50,6 +49,7 @@ from .spaces import make as make
 from .spaces import moved as moved
 from .spaces import refuse_misfit as refuse_misfit
 from .spaces import space_of as space_of
+from .weights import DISCRIMINATOR as DISCRIMINATOR
 from .weights import WEIGHTS as WEIGHTS
 from .weights import TensorHeader as TensorHeader
 from .weights import read_header as read_header

@@ -27,7 +27,7 @@ from .config import CONFIG, Config, as_samples, read_config
 from .model import Model
 from .weights import WEIGHTS, TensorHeader, read_header, refuse_other_weights
 
-SAMPLES, DISCRIMINATOR = "samples.png", "discriminator.safetensors"
+SAMPLES = "samples.png"
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
            "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
            "BOOL": torch.bool}  # fmt: skip

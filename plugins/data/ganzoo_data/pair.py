@@ -17,6 +17,16 @@ from .pictures import Reader
 FIELDS = ("a", "b")
 
 
+def cuts(size: int | None, load_size: int | None) -> bool:
+    """True if pictures of `load_size` are cut to `size`. Raises `UsageError` if they are no larger than what is cut."""
+    if load_size is not None and (size is None or load_size < size):
+        raise ganzoo.UsageError(
+            f"data.load_size is {load_size} and data.size {size}: pictures are loaded larger than they are cut, "
+            "as with load_size 286 and size 256"
+        )
+    return load_size is not None and load_size != size
+
+
 class Pair(ganzoo.Dataset):
     """Pictures of two domains, unpaired: fields a and b, each a folder or .zip as in `folder`, drawn independently.
 
@@ -45,12 +55,7 @@ class Pair(ganzoo.Dataset):
         strict: bool = False,
         resident_bytes: int = 2_000_000_000,
     ) -> None:
-        if load_size is not None and (size is None or load_size < size):
-            raise ganzoo.UsageError(
-                f"data.load_size is {load_size} and data.size {size}: pictures are loaded larger than they are cut, "
-                "as with load_size 286 and size 256"
-            )
-        self._size, self._cut = size, load_size is not None and load_size != size
+        self._size, self._cut = size, cuts(size, load_size)
         self._sides = {
             field: Folder(
                 side, load_size or size, crop, gray, flip,

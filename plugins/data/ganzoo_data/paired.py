@@ -22,7 +22,7 @@ import ganzoo
 from .decode import decode
 from .files import shown
 from .names import Names
-from .pair import FIELDS, split
+from .pair import FIELDS, cuts, split
 from .pictures import Pictures
 from .sources import Source, open_source
 from .view import View
@@ -59,12 +59,7 @@ class Paired(ganzoo.Dataset):
         strict: bool = False,
         resident_bytes: int = 2_000_000_000,
     ) -> None:
-        if load_size is not None and (size is None or load_size < size):
-            raise ganzoo.UsageError(
-                f"data.load_size is {load_size} and data.size {size}: pictures are loaded larger than they are cut, "
-                "as with load_size 286 and size 256"
-            )
-        self._size, self._cut = size, load_size is not None and load_size != size
+        self._size, self._cut = size, cuts(size, load_size)
         self._flip, self._resident_bytes = flip, resident_bytes
         view = View(load_size or size, crop, gray, flip, None, limit)
         places = dict(zip(FIELDS, reversed(_sides(path)) if swap else _sides(path), strict=True))
