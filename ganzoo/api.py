@@ -20,7 +20,7 @@ from .errors import Diverged, RecipeError, RunError, did_you_mean
 from .files import write_atomically
 from .health import read_rows, told_damage
 from .hub import model_folder, starting_point
-from .models import CONFIG, Model, load_model
+from .models import CONFIG, Model, ParentConfig, load_model
 from .planning import placing
 from .planning.fitting import fitting
 from .public import public
@@ -199,14 +199,7 @@ def _train(
     world: World,
 ) -> Run:
     recipe = game.recipe
-    state = checkpoint.load_last(folder / CHECKPOINTS)
-    if len(set(world.gather(state["images"] if state else 0))) > 1:
-        raise RunError(
-            f"the processes do not see the same checkpoints in {folder}: it has to be a folder that all share"
-        )
-    parent = parent_in(state)
-    if recipe.init.model and not state:
-        parent = start_from(game, starting_point(recipe.init.model))
+    state, parent = _beginning(game, folder, world)
     with placing("the data", device, recipe.trainer, folder):
         samples = game.dataset.load()
         feed = make_feed(
@@ -225,7 +218,7 @@ def _train(
     if world.leads:
         write_atomically(folder / RECIPE, recipe.dump().encode())
     followers = [one for one in (*game.callbacks.values(), *extra) if one.everywhere]
-    writer, watching = watch.writer, watch.stack if world.leads else [*followers, watch.writer]
+    watching = watch.stack if world.leads else [*followers, watch.writer]
     with placing("the networks", device, recipe.trainer, folder):
         trainer = Trainer(game, feed, device, precision, watching, folder, world)
         trainer.parent = parent
@@ -234,26 +227,48 @@ def _train(
     if world.leads:
         begun = f"resuming {folder} at {trainer.images:,} images" if state else f"training in {folder}"
         log.info("%s: look at samples/, or `ganzoo report %s`", begun, quote(str(folder)))
+    _play(trainer, watch, folder)
+    if trainer.stop_requested:
+        world.wait()  # torchrun ends all as soon as one is gone: not before the last checkpoint is written
+    elif world.leads:
+        _finish(trainer, watch.writer, evaluators, folder)
+    return Run(folder, trainer.images, trainer.stop_requested, trainer.ended)
+
+
+def _beginning(game: Game, folder: Path, world: World) -> tuple[dict[str, Any] | None, ParentConfig | None]:
+    """What a run starts from: its last checkpoint, or None, and the model whose weights it began with, or None."""
+    state = checkpoint.load_last(folder / CHECKPOINTS)
+    if len(set(world.gather(state["images"] if state else 0))) > 1:
+        raise RunError(
+            f"the processes do not see the same checkpoints in {folder}: it has to be a folder that all share"
+        )
+    if game.recipe.init.model and not state:
+        return state, start_from(game, starting_point(game.recipe.init.model))
+    return state, parent_in(state)
+
+
+def _play(trainer: Trainer, watch: _Watch, folder: Path) -> None:
+    """Train to the end, or to where a signal, a failure or a callback stops it; nothing is lost on the way."""
     try:
-        with fitting(trainer, folder), ExitStack() as closing, stopping(trainer), rescued(trainer, writer):
+        with fitting(trainer, folder), ExitStack() as closing, stopping(trainer), rescued(trainer, watch.writer):
             for callback in trainer.callbacks:
                 closing.callback(callback.close)
-            if world.leads:
+            if trainer.world.leads:
                 train_with_rollback(trainer, watch.health, watch.metrics)
             else:
                 trainer.run()
     except Diverged as error:
         raise Diverged(f"{error}; {_advice(folder)}") from error
-    if not trainer.stop_requested and world.leads:
-        with rescued(trainer, writer):
-            writer.save_model(trainer)
-            for evaluator in evaluators:
-                evaluator.record(folder / "model", folder.name if folder.is_absolute() else str(folder))
-            if trainer.ended:
-                _write_report(folder)
-    if trainer.stop_requested:
-        world.wait()  # torchrun ends all as soon as one is gone: not before the last checkpoint is written
-    return Run(folder, trainer.images, trainer.stop_requested, trainer.ended)
+
+
+def _finish(trainer: Trainer, writer: CheckpointWriter, evaluators: Sequence[Evaluator], folder: Path) -> None:
+    """Write the model, measure it where the recipe asks for it, and tell in a page why a run ended early."""
+    with rescued(trainer, writer):
+        writer.save_model(trainer)
+        for evaluator in evaluators:
+            evaluator.record(folder / "model", folder.name if folder.is_absolute() else str(folder))
+        if trainer.ended:
+            _write_report(folder)
 
 
 def _write_report(folder: Path) -> None:

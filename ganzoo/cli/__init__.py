@@ -120,6 +120,13 @@ def _safe(text: str) -> str:
     return "\n".join(printable(line, len(line)) for line in text.split("\n"))
 
 
+def _misused(error: click.ClickException) -> str:
+    """What click says of a command line, in one line, with the page that tells more."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    more = f" (see {context.command_path} --help)" if context else ""
+    return _safe(f"Error: {' '.join(error.format_message().split()).removesuffix('.')}{more}")
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every foreseen error is one line on stderr and an exit code that is not 0."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -131,8 +138,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(result if isinstance(result, int) else 0)
     except click.exceptions.Abort:
         sys.exit(130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(_misused(error), err=True)
         sys.exit(error.exit_code)
     except GanzooError as error:
         if debug:

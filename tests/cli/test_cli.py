@@ -30,6 +30,22 @@ def call(capsys):
 
 
 @pytest.mark.parametrize(
+    "arguments, told",
+    [
+        ("sample x --truncation 2", "Invalid value for '--truncation'"),
+        ("sample x --seed much", "Invalid value for '--seed'"),
+        ("sample", "Missing argument 'MODEL'"),
+        ("eval x --devcie cpu", "No such option '--devcie'. Did you mean '--device'?"),
+        ("trian", "did you mean 'train'?"),
+    ],
+)
+def test_a_command_line_that_click_refuses_is_told_in_one_line(call, arguments, told):
+    code, out, err = call(*arguments.split())
+    assert code == 2 and not out and err.startswith("Error: ") and err.count("\n") == 1
+    assert told in err and "--help)" in err
+
+
+@pytest.mark.parametrize(
     "arguments",
     ["--help", "list", "show dcgan", "show gaussian", "plugins", "train --help", "list loss --json"],
 )
