@@ -31,6 +31,7 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .api import Run, build, load, train
     from .api import names as list
+    from .compute import DownsampleConv2d, UpsampleConv2d
     from .contract import (
         AdversarialLoss,
         Augmentation,
@@ -67,6 +68,7 @@ _LAZY = {
          "StyleSpace", "Table", "Turn", "Unpaired", "Varying"],
         ".contract",
     ),
+    **dict.fromkeys(["DownsampleConv2d", "UpsampleConv2d"], ".compute"),
     "HubRepository": ".hub",
     "Model": ".models",
     **dict.fromkeys(["Conversion", "Converted", "Converter", "read_pickle"], ".conversion"),
@@ -104,6 +106,7 @@ __all__ = [
     "Dial",
     "Discriminator",
     "Diverged",
+    "DownsampleConv2d",
     "Drawn",
     "FeatureExtractor",
     "GanzooError",
@@ -128,6 +131,7 @@ __all__ = [
     "Turn",
     "UnknownName",
     "Unpaired",
+    "UpsampleConv2d",
     "UsageError",
     "Varying",
     "build",

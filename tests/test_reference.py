@@ -17,6 +17,7 @@ CONTENTS = {
     "The hook": ["ganzoo_components", "Component"],
     "What a sample is": ["Sample", "DataSpec"],
     "Networks": ["Generator", "Discriminator", "StyleSpace"],
+    "Layers": ["UpsampleConv2d", "DownsampleConv2d"],
     "Losses": ["Loss", "AdversarialLoss", "Role", "Phase"],
     "What a loss sees": ["Turn"],
     "Penalties and augmentations": ["Penalty", "Augmentation"],
@@ -37,6 +38,7 @@ CONTENTS = {
 """Heading -> the names that plugins build on."""
 FILES = [
     "api.py",
+    "compute/resampling.py",
     "contract/*.py",
     "errors.py",
     "files.py",

@@ -30,7 +30,7 @@ def call(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    ("arguments", "told"),
     [
         ("sample x --truncation 2", "Invalid value for '--truncation'"),
         ("sample x --seed much", "Invalid value for '--seed'"),

@@ -8,12 +8,15 @@ Suffixes: N batch, C channels, H height, W width, K condition.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, relu
 
-from .layers import Start, convolution, doubled
+import ganzoo
+
+from .layers import Start, convolution, doubled, spectral
 
 Norm = Callable[[int], nn.Module]
 """Makes conditional BatchNorm for so many channels."""
@@ -25,12 +28,13 @@ class UpBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, norm: Norm, start: Start) -> None:
         super().__init__()
         self.norms = nn.ModuleList(map(norm, (inputs, outputs)))
-        self.convolutions = nn.ModuleList(convolution(channels, outputs, 3, start) for channels in (inputs, outputs))
+        doubling = spectral(ganzoo.UpsampleConv2d(inputs, outputs), start)
+        self.convolutions = nn.ModuleList([doubling, convolution(outputs, outputs, 3, start)])
         self.shortcut = convolution(inputs, outputs, 1, start)
 
     def forward(self, map_NCHW: Tensor, condition: Tensor) -> Tensor:
         """(N, inputs, H, W) and the norms' condition. Returns (N, outputs, 2H, 2W)."""
-        residual = self.convolutions[0](doubled(relu(self.norms[0](map_NCHW, condition))))
+        residual = self.convolutions[0](relu(self.norms[0](map_NCHW, condition)))
         residual = self.convolutions[1](relu(self.norms[1](residual, condition)))
         return residual + doubled(self.shortcut(map_NCHW))
 
@@ -44,23 +48,27 @@ class DownBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, halve: bool, first: bool, start: Start) -> None:
         super().__init__()
         self.halve, self.first = halve, first
-        self.convolutions = nn.ModuleList(convolution(channels, outputs, 3, start) for channels in (inputs, outputs))
+        last = ganzoo.DownsampleConv2d if halve else partial(nn.Conv2d, kernel_size=3, padding=1)
+        self.convolutions = nn.ModuleList(
+            [convolution(inputs, outputs, 3, start), spectral(last(outputs, outputs), start)]
+        )
         self.shortcut = convolution(inputs, outputs, 1, start) if halve or inputs != outputs else nn.Identity()
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
         """(N, inputs, H, W). Returns (N, outputs, H, W), or half the height and width."""
         residual = self.convolutions[0](map_NCHW if self.first else relu(map_NCHW))
         residual = self.convolutions[1](relu(residual))
-        if self.halve:
-            residual, map_NCHW = avg_pool2d(residual, 2), avg_pool2d(map_NCHW, 2)
-        return residual + self.shortcut(map_NCHW)
+        return residual + self.shortcut(avg_pool2d(map_NCHW, 2) if self.halve else map_NCHW)
 
 
-def _bottleneck(inputs: int, outputs: int, start: Start) -> nn.ModuleList:
-    """1x1, 3x3, 3x3, 1x1, with a quarter of the channels inside."""
+def _bottleneck(inputs: int, outputs: int, start: Start, double: bool = False) -> nn.ModuleList:
+    """1x1, 3x3, 3x3, 1x1, with a quarter of the channels inside. double: twice the side, before the first 3x3."""
     hidden = max(max(inputs, outputs) // 4, 1)
-    shapes = [(inputs, hidden, 1), (hidden, hidden, 3), (hidden, hidden, 3), (hidden, outputs, 1)]
-    return nn.ModuleList(convolution(*shape, start) for shape in shapes)
+    first = spectral(ganzoo.UpsampleConv2d(hidden, hidden), start) if double else convolution(hidden, hidden, 3, start)
+    return nn.ModuleList(
+        [convolution(inputs, hidden, 1, start), first, convolution(hidden, hidden, 3, start),
+         convolution(hidden, outputs, 1, start)]
+    )  # fmt: skip
 
 
 class DeepUpBlock(nn.Module):
@@ -72,15 +80,14 @@ class DeepUpBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, double_side: bool, norm: Norm, start: Start) -> None:
         super().__init__()
         self.double_side, self.outputs = double_side, outputs
-        self.convolutions = _bottleneck(inputs, outputs, start)
+        self.convolutions = _bottleneck(inputs, outputs, start, double_side)
         self.norms = nn.ModuleList(norm(one.weight.shape[1]) for one in self.convolutions)
 
     def forward(self, map_NCHW: Tensor, condition: Tensor) -> Tensor:
         """(N, inputs, H, W) and (N, K). Returns (N, outputs, H, W), or twice the height and width."""
         residual, shortcut = map_NCHW, map_NCHW[:, : self.outputs]
-        for number, (norm, layer) in enumerate(zip(self.norms, self.convolutions, strict=True)):
-            residual = relu(norm(residual, condition))
-            residual = layer(doubled(residual) if number == 1 and self.double_side else residual)
+        for norm, layer in zip(self.norms, self.convolutions, strict=True):
+            residual = layer(relu(norm(residual, condition)))
         return residual + (doubled(shortcut) if self.double_side else shortcut)
 
 

@@ -71,16 +71,14 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, halve: bool) -> None:
         super().__init__()
         self.halve = halve
-        self.convolutions = nn.ModuleList(_residual(inputs, channels) for channels in (inputs, outputs))
+        self.convolutions = nn.ModuleList([_residual(inputs, inputs), _residual(inputs, outputs, halve)])
         same = inputs == outputs and not halve
         self.shortcut = nn.Identity() if same else spectral(started(nn.Conv2d(inputs, outputs, 1)))
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
         """(N, inputs, H, W). Returns (N, outputs, H, W), or half the height and width."""
         residual = self.convolutions[1](relu(self.convolutions[0](relu(map_NCHW))))
-        if self.halve:
-            residual, map_NCHW = avg_pool2d(residual, 2), avg_pool2d(map_NCHW, 2)
-        return residual + self.shortcut(map_NCHW)
+        return residual + self.shortcut(avg_pool2d(map_NCHW, 2) if self.halve else map_NCHW)
 
 
 class FirstBlock(nn.Module):
@@ -88,14 +86,16 @@ class FirstBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList(_residual(channels, outputs) for channels in (inputs, outputs))
+        self.convolutions = nn.ModuleList([_residual(inputs, outputs), _residual(outputs, outputs, halve=True)])
         self.shortcut = spectral(started(nn.Conv2d(inputs, outputs, 1)))
 
     def forward(self, picture_NCHW: Tensor) -> Tensor:
         """(N, inputs, H, W). Returns (N, outputs, H/2, W/2)."""
         residual = self.convolutions[1](relu(self.convolutions[0](picture_NCHW)))
-        return avg_pool2d(residual, 2) + self.shortcut(avg_pool2d(picture_NCHW, 2))
+        return residual + self.shortcut(avg_pool2d(picture_NCHW, 2))
 
 
-def _residual(inputs: int, outputs: int) -> nn.Module:
-    return spectral(started(nn.Conv2d(inputs, outputs, 3, padding=1), math.sqrt(2)))
+def _residual(inputs: int, outputs: int, halve: bool = False) -> nn.Module:
+    """halve: the mean over 2x2 of what comes out, in the same pass."""
+    layer = ganzoo.DownsampleConv2d(inputs, outputs) if halve else nn.Conv2d(inputs, outputs, 3, padding=1)
+    return spectral(started(layer, math.sqrt(2)))

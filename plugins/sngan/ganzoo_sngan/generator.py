@@ -90,13 +90,14 @@ class UpBlock(nn.Module):
         super().__init__()
         self.norms = nn.ModuleList(_norm(channels, classes) for channels in (inputs, outputs))
         self.convolutions = nn.ModuleList(
-            started(nn.Conv2d(channels, outputs, 3, padding=1), math.sqrt(2)) for channels in (inputs, outputs)
+            started(layer, math.sqrt(2))
+            for layer in (ganzoo.UpsampleConv2d(inputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1))
         )
         self.shortcut = started(nn.Conv2d(inputs, outputs, 1))
 
     def forward(self, map_NCHW: Tensor, label: Tensor) -> Tensor:
         """(N, inputs, H, W) and (N,). Returns (N, outputs, 2H, 2W)."""
-        residual = self.convolutions[0](_doubled(relu(self.norms[0](map_NCHW, label))))
+        residual = self.convolutions[0](relu(self.norms[0](map_NCHW, label)))
         residual = self.convolutions[1](relu(self.norms[1](residual, label)))
         return residual + _doubled(self.shortcut(map_NCHW))
 

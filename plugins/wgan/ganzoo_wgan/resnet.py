@@ -98,12 +98,12 @@ class UpBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(2))
-        self.convolutions = nn.ModuleList(_residual(width, width) for _ in range(2))
+        self.convolutions = nn.ModuleList([_residual(ganzoo.UpsampleConv2d(width, width)), _plain(width, width)])
         self.shortcut = _started(nn.Conv2d(width, width, 1))
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
         """(N, C, H, W). Returns (N, C, 2H, 2W)."""
-        residual = self.convolutions[0](_doubled(relu(self.norms[0](map_NCHW))))
+        residual = self.convolutions[0](relu(self.norms[0](map_NCHW)))
         residual = self.convolutions[1](relu(self.norms[1](residual)))
         return residual + _doubled(self.shortcut(map_NCHW))  # a 1x1 convolution commutes with repeating pixels
 
@@ -114,7 +114,8 @@ class Block(nn.Module):
     def __init__(self, width: int, halve: bool) -> None:
         super().__init__()
         self.halve = halve
-        self.convolutions = nn.ModuleList(_residual(width, width) for _ in range(2))
+        last = _residual(ganzoo.DownsampleConv2d(width, width)) if halve else _plain(width, width)
+        self.convolutions = nn.ModuleList([_plain(width, width), last])
         self.shortcut = _started(nn.Conv2d(width, width, 1)) if halve else nn.Identity()
 
     def forward(self, map_NCHW: Tensor) -> Tensor:
@@ -122,7 +123,7 @@ class Block(nn.Module):
         residual = self.convolutions[1](relu(self.convolutions[0](relu(map_NCHW))))
         if not self.halve:
             return residual + map_NCHW
-        return avg_pool2d(residual, 2) + self.shortcut(avg_pool2d(map_NCHW, 2))  # 1x1 convolutions commute with means
+        return residual + self.shortcut(avg_pool2d(map_NCHW, 2))  # 1x1 convolutions commute with means
 
 
 class FirstBlock(nn.Module):
@@ -130,13 +131,14 @@ class FirstBlock(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList([_residual(channels, width), _residual(width, width)])
+        halving = _residual(ganzoo.DownsampleConv2d(width, width))
+        self.convolutions = nn.ModuleList([_plain(channels, width), halving])
         self.shortcut = _started(nn.Conv2d(channels, width, 1))
 
     def forward(self, picture_NCHW: Tensor) -> Tensor:
         """(N, C, H, W). Returns (N, width, H/2, W/2)."""
         residual = self.convolutions[1](relu(self.convolutions[0](picture_NCHW)))
-        return avg_pool2d(residual, 2) + self.shortcut(avg_pool2d(picture_NCHW, 2))
+        return residual + self.shortcut(avg_pool2d(picture_NCHW, 2))
 
 
 def halvings(target: ganzoo.Sample) -> tuple[int, int]:
@@ -164,8 +166,12 @@ def _doubled(map_NCHW: Tensor) -> Tensor:
     return interpolate(map_NCHW, scale_factor=2, mode="nearest")
 
 
-def _residual(inputs: int, outputs: int) -> nn.Module:
-    return _started(nn.Conv2d(inputs, outputs, 3, padding=1), gain=math.sqrt(2))
+def _residual(layer: nn.Conv2d) -> nn.Module:
+    return _started(layer, gain=math.sqrt(2))
+
+
+def _plain(inputs: int, outputs: int) -> nn.Module:
+    return _residual(nn.Conv2d(inputs, outputs, 3, padding=1))
 
 
 def _started(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Module:

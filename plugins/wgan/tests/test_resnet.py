@@ -73,7 +73,7 @@ def test_every_size_that_halves_is_made_and_judged(side):
 def test_critic_has_no_normalisation_and_judges_each_sample_alone():
     critic = ResNetDiscriminator(None, COLOUR32, 0, width=4)
     assert {type(module) for module in critic.modules() if not list(module.children())} <= {
-        nn.Conv2d, nn.Linear, nn.Identity,
+        nn.Conv2d, nn.Linear, nn.Identity, ganzoo.DownsampleConv2d,
     }  # fmt: skip
     sample = torch.rand(3, 3, 32, 32)
     torch.testing.assert_close(critic(sample, LABEL)[:1], critic(sample[:1], LABEL[:1]))
