@@ -44,8 +44,14 @@ def from_images(images: Sequence[Image.Image], spec: Sample) -> Tensor:
 
 
 def columns(stages: Sequence[tuple[Tensor, Sample]]) -> Image.Image:
-    """Samples beside what became of them: a column a stage, a row a sample; colour where any stage has it."""
-    sheets = [grid(samples, spec, columns=1) for samples, spec in stages]
+    """Samples beside what became of them: a column a stage, a row a sample; colour where any stage has it.
+
+    A stage of values is a plot of them all.
+    """
+    sheets = [
+        grid(samples, spec, columns=1) if spec.looks.single else plot(samples, f"stage {number}", spec=spec)
+        for number, (samples, spec) in enumerate(stages, 1)
+    ]
     mode = "RGB" if any(sheet.mode == "RGB" for sheet in sheets) else "L"
     height = max(sheet.height for sheet in sheets)
     whole = Image.new(mode, (sum(sheet.width for sheet in sheets), height), _BACKGROUND if mode == "L" else (255,) * 3)

@@ -496,7 +496,7 @@ def test_a_part_that_the_reference_partners_do_not_fit_names_its_own(plugin):
         for case in cases(package, options=options, partners={"loss": {"subject": {**networks, "data": data}}})
         if case.name == training
     )
-    with pytest.raises(Failure, match="to play with its partners; found .*it is for labelled data"):
+    with pytest.raises(Failure, match=r"to play with its partners; found .*it is for labelled data"):
         case()
     labelled = {**networks, "data": {**data, "classes": 2}}
     check_plugin(package, options=options, partners={"loss": {"subject": labelled}})

@@ -37,7 +37,7 @@ class PreviewWriter(Callback):
         self._sample = run.game.target(run.game.generator_role())
         self._journeys = journeys(run.game.loss.roles)
         count = self._options.count if self._sample.looks.single else _POINTS
-        if self._journeys:
+        if self._journeys and self._sample.looks.single:
             count = min(count, _ROWS)
         state = run.feed.state_dict()
         self._begin = state if self._begin is None else self._begin
