@@ -8,7 +8,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .contract import ANY_FIELD, Component, DataSpec, Sample, hookimpl
+from .contract import (
+    ANY_FIELD,
+    Column,
+    Columns,
+    Component,
+    DataSpec,
+    Picture,
+    Points,
+    Sample,
+    Signal,
+    View,
+    hookimpl,
+)
 from .errors import (
     CheckpointError,
     ConversionError,
@@ -93,6 +105,8 @@ __all__ = [
     "Batch",
     "Callback",
     "CheckpointError",
+    "Column",
+    "Columns",
     "Component",
     "Conversion",
     "ConversionError",
@@ -119,12 +133,15 @@ __all__ = [
     "ModelError",
     "Penalty",
     "Phase",
+    "Picture",
     "PluginError",
+    "Points",
     "RecipeError",
     "Role",
     "Run",
     "RunError",
     "Sample",
+    "Signal",
     "Stream",
     "StyleSpace",
     "Table",
@@ -134,6 +151,7 @@ __all__ = [
     "UpsampleConv2d",
     "UsageError",
     "Varying",
+    "View",
     "build",
     "hookimpl",
     "list",

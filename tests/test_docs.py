@@ -53,6 +53,7 @@ def documented(monkeypatch) -> Registry:
         "loss": {"readable": "Readable", "two-ways": "TwoWays"},
         "discriminator": {"reader": "Reader"},
         "generator": {"encoder": "Encoder"},
+        "dataset": {"chirps": "Chirps", "customers": "Customers"},
         "recipe": {"two-ways": "TWO_WAYS"},
     }
     parts += [
@@ -97,6 +98,13 @@ def test_the_documented_games_of_heads_and_of_three_players_train(documented):
     ways = train(dict(documented.load("recipe", "two-ways")), documented)
     assert [phase.trains for phase in ways.phases] == [("D",), ("G", "E")]
     assert ways.teams["G", "E"].optimizer.param_groups[0]["lr"] == 5e-4
+
+
+def test_the_documented_data_say_what_they_look_like(documented):
+    parts = {"generator": {"name": "mlp", "widths": [8]}, "discriminator": {"name": "mlp", "widths": [8]}}
+    for name, noun in (("chirps", "signals"), ("customers", "rows")):
+        data = {"data": {"name": name}, "loss": {"name": "non-saturating"}, "images": 100}
+        assert train({**parts, **data}, documented).game.target("G").looks.noun == noun
 
 
 def test_the_documented_penalty_builds_an_augmentation(documented):

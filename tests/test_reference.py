@@ -15,7 +15,7 @@ DOCS = ROOT / "docs" / "plugins.md"
 TITLE = "## Reference\n"
 CONTENTS = {
     "The hook": ["ganzoo_components", "Component"],
-    "What a sample is": ["Sample", "DataSpec"],
+    "What a sample is": ["Sample", "DataSpec", "View", "Picture", "Points", "Signal", "Columns", "Column"],
     "Networks": ["Generator", "Discriminator", "StyleSpace"],
     "Layers": ["UpsampleConv2d", "DownsampleConv2d"],
     "Losses": ["Loss", "AdversarialLoss", "Role", "Phase"],

@@ -42,8 +42,14 @@ from .networks import heads_of as heads_of
 from .networks import latent_role as latent_role
 from .networks import logit_of as logit_of
 from .specs import ANY_FIELD as ANY_FIELD
+from .specs import Column as Column
+from .specs import Columns as Columns
 from .specs import DataSpec as DataSpec
+from .specs import Picture as Picture
+from .specs import Points as Points
 from .specs import Sample as Sample
+from .specs import Signal as Signal
+from .specs import View as View
 from .turn import Draws as Draws
 from .turn import Judgement as Judgement
 from .turn import Made as Made

@@ -16,6 +16,11 @@ from ..public import public
 class Augmentation(nn.Module):
     """Changes every sample that D sees, real or generated, differentiably. Built as `(target, **options)`."""
 
+    processes: int = 1
+    """How many train together; each observes its own share of a batch alone. Set before each `observe`."""
+    parts: int = 1
+    """How many parts a process's share is computed in; each is observed by itself. Set before each `observe`."""
+
     def forward(self, sample: Tensor) -> Tensor:
         """sample: (N, *target.shape). Returns the same shape and range."""
         raise NotImplementedError
@@ -38,7 +43,8 @@ class Augmentation(nn.Module):
     def observe(self, logits: Tensor) -> None:
         """Called with D's raw logits, detached, each time D learns from a batch of real samples; for controllers.
 
-        Must not synchronise: keep what is learned in buffers, which are saved in checkpoints.
+        Must not synchronise: keep what is learned in buffers, which are saved in checkpoints, and of which those that
+        hold floats are averaged over processes after each update. What is counted here is counted `processes` times.
         """
 
     def values(self) -> Mapping[str, Tensor]:

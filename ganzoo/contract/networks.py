@@ -90,6 +90,9 @@ class Discriminator(nn.Module):
     judges_batch: bool = False
     """True if it gives one logit for the whole batch, so that a sample has no score of its own."""
 
+    tells_labels: bool = False
+    """True, of the class itself, if it tells labels by a head; then it reads none beside a conditional generator."""
+
     heads: Mapping[str, tuple[int, ...]] = {}
     """What it answers beside its logits, by name, each with the shape of one sample's answer; set in the constructor.
 

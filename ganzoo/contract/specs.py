@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..public import public
 
@@ -18,20 +18,157 @@ ANY_FIELD = "*"
 
 @public
 @dataclass(frozen=True)
+class View:
+    """How samples are looked at: drawn, written to files, measured, spoken of. One of the classes below.
+
+    noun: what several samples are called.  single: True if each is shown by itself, False if all make one plot.
+    """
+
+    noun: ClassVar[str] = "values"
+    single: ClassVar[bool] = False
+
+    def problem(self, shape: tuple[int, ...]) -> str | None:
+        """Why samples of this shape cannot be looked at so, or None."""
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {"kind": type(self).__name__.lower()}
+
+
+@public
+@dataclass(frozen=True)
+class Picture(View):
+    """Samples (C, H, W) are pictures: gray, or coloured. What three axes are unless something else is said."""
+
+    noun: ClassVar[str] = "pictures"
+    single: ClassVar[bool] = True
+
+    def problem(self, shape: tuple[int, ...]) -> str | None:
+        return None if len(shape) == 3 else f"pictures have the shape (C, H, W), not {shape}"
+
+
+@public
+@dataclass(frozen=True)
+class Points(View):
+    """Samples are points in space: a histogram or a scatter of many. What all others are unless something is said."""
+
+
+@public
+@dataclass(frozen=True)
+class Signal(View):
+    """Samples (C, T) are signals over time, as sound: T values of each of C channels.
+
+    rate: values a second.
+    """
+
+    rate: int
+    noun: ClassVar[str] = "signals"
+    single: ClassVar[bool] = True
+
+    def problem(self, shape: tuple[int, ...]) -> str | None:
+        if not 1 <= self.rate < 2**31:
+            return f"a signal's rate is a number of values a second, not {self.rate}"
+        return None if len(shape) == 2 else f"signals have the shape (C, T), not {shape}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "rate": self.rate}
+
+
+@public
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: a number, or one of several values, which takes one place of a sample for each.
+
+    values: what a discrete column may hold; none for a number.  A discrete column's places hold 1 at the value and 0
+    elsewhere.  centre, scale: a number x stands in a sample as (x - centre) / scale.
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+    centre: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def width(self) -> int:
+        """Places of a sample that it takes."""
+        return len(self.values) or 1
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "values": list(self.values), "centre": self.centre, "scale": self.scale}
+
+
+@public
+@dataclass(frozen=True)
+class Columns(View):
+    """Samples (D,) are rows of a table. columns: from the first place of a sample to the last."""
+
+    columns: tuple[Column, ...]
+    noun: ClassVar[str] = "rows"
+
+    def places(self) -> list[tuple[Column, slice]]:
+        """Each column with where it stands in a sample."""
+        found, start = [], 0
+        for column in self.columns:
+            found.append((column, slice(start, start + column.width)))
+            start += column.width
+        return found
+
+    def problem(self, shape: tuple[int, ...]) -> str | None:
+        width, names = sum(column.width for column in self.columns), [column.name for column in self.columns]
+        if shape != (width,):
+            return f"rows of these columns have {width} values, not the shape {shape}"
+        if len(set(names)) < len(names):
+            return f"a table has one column of a name, these are {', '.join(names)}"
+        for one in self.columns:
+            if len(one.values) == 1 or len(set(one.values)) < len(one.values):
+                return f"column {one.name} has the values {', '.join(one.values)}: two or more are needed, each once"
+            if not (math.isfinite(one.centre) and math.isfinite(one.scale) and one.scale > 0):
+                return f"column {one.name} has centre {one.centre} and scale {one.scale}: numbers, the scale above 0"
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "columns": [one.to_dict() for one in self.columns]}
+
+
+def view_from(data: Mapping[str, Any]) -> View:
+    """The view that `View.to_dict` gave. Raises KeyError for an unknown kind."""
+    kind = data["kind"]
+    if kind == "signal":
+        return Signal(data["rate"])
+    if kind == "columns":
+        return Columns(tuple(Column(**{**one, "values": tuple(one["values"])}) for one in data["columns"]))
+    return {"picture": Picture, "points": Points}[kind]()
+
+
+@public
+@dataclass(frozen=True)
 class Sample:
     """One float32 tensor without its batch axis.
 
     shape: (C, H, W) for pictures, (D,) for values.
     low, high: the range that the values lie in; infinite where there is no bound.
+    view: how it is looked at, where its shape does not say so: `Signal(rate)`, `Columns(…)`; None for what `looks` is.
+    Raises ValueError for a view that samples of this shape have not.
     """
 
     shape: tuple[int, ...]
     low: float = -1.0
     high: float = 1.0
+    view: View | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.view is not None and (problem := self.view.problem(self.shape)):
+            raise ValueError(problem)
+
+    @property
+    def looks(self) -> View:
+        """The view; of samples that state none, pictures for three axes, points for all others."""
+        return self.view or (Picture() if len(self.shape) == 3 else Points())
 
     @property
     def is_image(self) -> bool:
-        return len(self.shape) == 3
+        return isinstance(self.looks, Picture)
 
     @property
     def bounded(self) -> bool:
@@ -60,6 +197,8 @@ class Sample:
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))
+        if self.view is not None:
+            shape = f"{self.view.noun} {shape}"
         return f"{shape} in [{self.low:g}, {self.high:g}]"
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,7 +207,8 @@ class Sample:
         def finite(bound: float) -> float | None:
             return bound if math.isfinite(bound) else None
 
-        return {"shape": list(self.shape), "low": finite(self.low), "high": finite(self.high)}
+        stated = {} if self.view is None else {"view": self.view.to_dict()}
+        return {"shape": list(self.shape), "low": finite(self.low), "high": finite(self.high), **stated}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Sample:
@@ -77,6 +217,7 @@ class Sample:
             shape=tuple(data["shape"]),
             low=-math.inf if low is None else float(low),
             high=math.inf if high is None else float(high),
+            view=view_from(data["view"]) if data.get("view") else None,
         )
 
 
@@ -85,7 +226,7 @@ class Sample:
 class DataSpec:
     """What one draw from a data set holds.
 
-    fields: {"image": ...}, {"value": ...}, or {"a": ..., "b": ...} for two unpaired domains.
+    fields: {"image": ...}, {"value": ...}, {"sound": ...}, or {"a": ..., "b": ...} for two unpaired domains.
     classes: number of classes, 0 for data without labels.
     """
 

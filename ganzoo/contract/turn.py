@@ -342,6 +342,8 @@ class Turn:
         answers = {LOGIT: raw.float()} if isinstance(raw, Tensor) else {head: one.float() for head, one in raw.items()}
         if role in self.learners and self._is_real(sample):
             for augmentation in augmentations:
+                augmentation.processes = self._context.processes
+                augmentation.parts = self._share.count // self._context.processes
                 augmentation.observe(answers[LOGIT].detach())
                 for name, value in augmentation.values().items():
                     self.log(name, value)
@@ -410,6 +412,7 @@ class TurnContext:
     """What stays the same from turn to turn, and the time, which `tell` sets between iterations.
 
     shared_draws: within it, torch draws what all processes draw alike.  total: images of the run.
+    processes: that train together.
     """
 
     def __init__(
@@ -422,6 +425,7 @@ class TurnContext:
         log: Callable[[str, Tensor], None],
         shared_draws: Callable[[torch.device], AbstractContextManager[Any]] = nullcontext,
         total: int = 1,
+        processes: int = 1,
     ) -> None:
         self.spec = spec
         self.roles = roles
@@ -430,6 +434,7 @@ class TurnContext:
         self.autocast = autocast
         self.log = log
         self.shared_draws = shared_draws
+        self.processes = processes
         self._no_labels: dict[int, Tensor] = {}
         judged = [role.target for role in roles.values() if role.kind == "discriminator"]
         self._judged = {spec.field(one) for one in judged if isinstance(one, str) and latent_role(one) is None}

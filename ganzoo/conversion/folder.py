@@ -160,8 +160,8 @@ def _config(
 ) -> Config:
     assert conversion.generator  # what was recognised has one
     plugin = registry.find("generator", conversion.generator.name).plugin
-    makes = SampleConfig(**conversion.target.to_dict())
-    reads = None if conversion.source is None else SampleConfig(**conversion.source.to_dict())
+    makes = SampleConfig.of(conversion.target)
+    reads = None if conversion.source is None else SampleConfig.of(conversion.source)
     return Config(
         format=FORMAT,
         generator=conversion.generator.name,

@@ -73,7 +73,7 @@ class Bench:
         known = (*DISTANCES, _PIXELS) if self.target.is_image else values.METRICS
         for name in wanted:
             if name not in known:
-                kind = "pictures" if self.target.is_image else "values"
+                kind = self.target.looks.noun
                 raise UsageError(
                     f"there is no metric '{name}' for {kind}{did_you_mean(name, known)}: there are {', '.join(known)}"
                 )
@@ -139,7 +139,7 @@ class Bench:
     def _values(self, source: _Source) -> dict[str, Measured]:
         fake = source.each(lambda batch: batch.flatten(1))
         real = real_values(self.dataset, self.field, len(fake), _REAL_SEED).flatten(1)
-        found = values.measure_values(fake[: len(real)], real, self.dataset)
+        found = values.measure_values(fake[: len(real)], real, self.dataset, self.dataset.spec.fields[self.field])
         missing = [name for name in self.metrics if name not in found]
         if missing:
             raise UsageError(f"{missing[0]} does not fit these data: {', '.join(found)} do")

@@ -17,7 +17,9 @@ _NORMAL, _UNIFORM = ("randn", "randn_like", "normal"), ("rand", "rand_like", "un
 class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While entered, every tensor that torch draws at random is kept, in order.
 
-    tensors: copies of what was drawn.  names: of the operations, as "randn".  arguments: what these were told, by name.
+    tensors: copies of what was drawn, as a file draws it: of dropout and of exponential numbers the uniform ones that
+    decide; for dropout these are 1 where a value stays and 0 where it goes, or the other way round for whole channels.
+    names: of the operations, as "randn".  arguments: what these were told, by name.
     """
 
     def __init__(self) -> None:
@@ -28,12 +30,35 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, operation: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
         result = operation(*arguments, **(options or {}))
-        if torch.Tag.nondeterministic_seeded in operation.tags and isinstance(result, Tensor):
-            self.tensors.append(result.clone())
-            self.names.append(operation.overloadpacket.__name__.strip("_"))
+        if torch.Tag.nondeterministic_seeded in operation.tags:
+            name = operation.overloadpacket.__name__.strip("_")
             named = zip((one.name for one in operation._schema.arguments), arguments, strict=False)
-            self.arguments.append({**dict(named), **(options or {})})
+            told = {**dict(named), **(options or {})}
+            drawn = _kept(name, result, told)
+            if drawn is not None:
+                self.tensors.append(drawn)
+                self.names.append(name)
+                self.arguments.append(told)
         return result
+
+
+def _kept(name: str, result: Any, told: dict[str, Any]) -> Tensor | None:
+    """What is kept of a draw; None if it is no tensor."""
+    if name == "native_dropout":
+        mask: Tensor = result[1]
+        return mask.float()
+    if not isinstance(result, Tensor):
+        return None
+    if name == "dropout":
+        return (result != 0).float()  # where 0 was dropped it does not matter
+    if name == "feature_dropout":
+        dropped = (result == 0).flatten(2).all(2).float()
+        return dropped.view(*dropped.shape, *[1] * (result.ndim - 2))
+    if name == "exponential" and result.is_floating_point():
+        uniform = torch.rand_like(result).clamp_min(torch.finfo(result.dtype).tiny)
+        result.copy_(-uniform.log() / told.get("lambd", 1.0))
+        return uniform
+    return result.clone()
 
 
 def distribution(generator: Any) -> dict[str, Any]:

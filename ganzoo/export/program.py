@@ -13,6 +13,7 @@ import torch
 from torch.export import Dim, ExportedProgram
 
 from ..errors import ModelError, first_line
+from .libraries import library
 from .subject import Subject
 
 EXAMPLES = 2
@@ -46,7 +47,7 @@ def translate(subject: Subject, what: str) -> Any:
                 verbose=False,
             )
             assert program is not None
-            return _bare(program.model_proto)
+            return _at_work(_bare(program.model_proto))
         except Exception as error:  # torch and onnxscript raise many things
             raise ModelError(f"{what} cannot be exported: {first_line(_origin(error))}") from error
 
@@ -78,6 +79,30 @@ def _bare(model: Any) -> Any:
     for one in (graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
         one.ClearField("metadata_props")
         one.ClearField("doc_string")
+    return model
+
+
+def _at_work(model: Any) -> Any:
+    """Write dropout that is at work as what it does, x · (u ≥ p) / (1 - p): onnxruntime takes the operation away."""
+    onnx = library("onnx")
+    make, nodes = onnx.helper.make_node, list[Any]()
+    for node in model.graph.node:
+        if node.op_type != "Dropout" or len(node.input) < 3:  # the third input says that it is at work
+            nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
+            continue
+        (value, share), result = node.input[:2], node.output[0]
+        drawn, stays, mask, one, kept, product = (f"{result}.{i}" for i in range(6))
+        nodes += [
+            make("RandomUniformLike", [value], [drawn]),
+            make("GreaterOrEqual", [drawn, share], [stays]),
+            make("Cast", [stays], [mask], to=onnx.TensorProto.FLOAT),
+            make("Constant", [], [one], value_float=1.0),
+            make("Sub", [one, share], [kept]),
+            make("Mul", [value, mask], [product]),
+            make("Div", [product, kept], [result]),
+        ]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     return model
 
 

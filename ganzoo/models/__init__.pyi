@@ -49,6 +49,10 @@ from .spaces import make as make
 from .spaces import moved as moved
 from .spaces import refuse_misfit as refuse_misfit
 from .spaces import space_of as space_of
+from .views.samplefiles import suffix_of as suffix_of
+from .views.samplefiles import write_samples as write_samples
+from .views.tables import correlations as correlations
+from .views.tables import numbers as numbers
 from .weights import DISCRIMINATOR as DISCRIMINATOR
 from .weights import WEIGHTS as WEIGHTS
 from .weights import TensorHeader as TensorHeader

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -37,15 +37,44 @@ Axis = Annotated[int, Field(ge=1, le=2**20)]
 
 
 @dataclass(frozen=True, config=_STRICT)
+class ColumnConfig:
+    """A `Column` in JSON."""
+
+    name: Line
+    values: Annotated[list[Line], Field(max_length=2**16)]
+    centre: float
+    scale: float
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ViewConfig:
+    """A `View` in JSON: its kind, and what this kind states; None for what it does not."""
+
+    kind: Literal["picture", "points", "signal", "columns"]
+    rate: int | None = None
+    columns: Annotated[list[ColumnConfig], Field(min_length=1, max_length=2**16)] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.rate is not None) != (self.kind == "signal") or (self.columns is not None) != (self.kind == "columns"):
+            raise ValueError("a signal has a rate, and columns their list, nothing else has either")
+
+
+@dataclass(frozen=True, config=_STRICT)
 class SampleConfig:
-    """A `Sample` in JSON; None stands for no bound."""
+    """A `Sample` in JSON; None stands for no bound, and for no view of its own."""
 
     shape: Annotated[list[Axis], Field(min_length=1, max_length=5)]
     low: float | None
     high: float | None
+    view: ViewConfig | None = None
+
+    @classmethod
+    def of(cls, sample: Sample) -> SampleConfig:
+        """A `Sample` as it is written down."""
+        return TypeAdapter(cls).validate_json(json.dumps(sample.to_dict()))
 
     def sample(self) -> Sample:
-        """The `Sample` that is meant."""
+        """The `Sample` that is meant. Raises ValueError for a view that its shape has not."""
         return Sample.from_dict(asdict(self))
 
 
@@ -147,11 +176,24 @@ class Config:
     parent: ParentConfig | None = None
 
     def to_json(self) -> bytes:
-        """The file's content; what has no parent says nothing of one."""
+        """The file's content; what has no parent says nothing of one, and samples without a view nothing of that."""
         tree = asdict(self)
         if self.parent is None:
             del tree["parent"]
+        pairs = [(one["reads"], one["makes"]) for one in tree["translations"]]
+        for sample in (tree["source"], tree["target"], *(one for pair in pairs for one in pair)):
+            _drop_unsaid(sample)
         return (json.dumps(tree, indent=2) + "\n").encode()
+
+
+def _drop_unsaid(sample: dict[str, Any] | None) -> None:
+    """Take out of a sample's JSON a view that is not stated, and of a view what its kind has not."""
+    if sample is None:
+        return
+    if sample["view"] is None:
+        del sample["view"]
+    else:
+        sample["view"] = {key: value for key, value in sample["view"].items() if value is not None}
 
 
 def read_config(folder: Path) -> Config:
@@ -204,6 +246,10 @@ def _problem(config: Config) -> str | None:
             return f"{key}.shape {sample.shape} has more than {_MAX_VALUES} values"
         if sample.low is not None and sample.high is not None and not sample.low < sample.high:
             return f"{key}.low {sample.low} is not below {key}.high {sample.high}"
+        try:
+            sample.sample()
+        except ValueError as error:
+            return f"{key}.view: {printable(str(error), 200)}"
     if bool(config.translations) != (config.source is not None):
         return "translations and source belong together: a model that translates has both, any other neither"
     if len({one.role for one in config.translations}) != len(config.translations):

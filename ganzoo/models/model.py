@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ..contract import Signal
 from ..errors import ModelError, did_you_mean
 from ..public import public
 from . import pictures
@@ -20,6 +21,7 @@ from .findings import Directions, Projection
 from .publication import Publication, PushOptions
 from .sampling import draw_latents, generate, in_chunks, quietly, refuse_too_many
 from .spaces import Latents, make, moved, refuse_misfit, space_of
+from .views.samplefiles import sound
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,17 +52,18 @@ class Model:
         return f"Model({str(self.folder)!r}, generator={config.generator!r}, makes='{self.target}'{labels}, {images=})"
 
     def _repr_html_(self) -> str:
-        """In a notebook: what it is, and sixteen samples or a plot of values; of a model that translates, the words."""
+        """In a notebook: what it is, samples or a plot of many, and signals to hear; of a translator, the words."""
         words = f"<p><code>{html.escape(repr(self))}</code></p>"
         if self.config.source is not None:
             return words
-        if self.target.is_image:
-            picture = pictures.grid(self.sample(16, seed=0), self.target)
-        else:
-            picture = pictures.plot(self.sample(1_000, seed=0), "1,000 samples")
+        samples = self.sample(16 if self.target.looks.single else 1_000, seed=0)
         buffer = io.BytesIO()
-        picture.save(buffer, format="png")
-        return f'{words}<img alt="samples" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+        pictures.sheet(samples, self.target, f"{len(samples):,} samples").save(buffer, format="png")
+        shown = f'<img alt="samples" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+        if isinstance(self.target.looks, Signal):
+            heard = base64.b64encode(sound(samples[:4], self.target)).decode()
+            shown += f'<br><audio controls src="data:audio/wav;base64,{heard}"></audio>'
+        return words + shown
 
     def sample(
         self,
@@ -208,7 +211,8 @@ class Model:
     def images(self, n: int | Latents, **options: Any) -> list[Image.Image]:
         """Draw n pictures; the options are those of `sample`. Raises `ModelError` if samples are no pictures."""
         if not self.target.is_image:
-            raise ModelError(f"this model makes values of shape {self.target.shape}, not pictures: use sample()")
+            made = self.target.looks.noun
+            raise ModelError(f"this model makes {made} of shape {self.target.shape}, not pictures: use sample()")
         return pictures.to_images(self.sample(n, **options), self.target)
 
     def push(self, repo_id: str, token: str | None = None, **options: Any) -> Publication:

@@ -1,4 +1,4 @@
-"""Samples as pictures: grids of images, histograms of values, scatters of points, and films of them."""
+"""Samples as pictures: grids of images and waves, plots of values and tables, and films of them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ..contract import Density, Sample
+from ..contract import Columns, Density, Sample, Signal
 from ..errors import UsageError
+from .views.tables import draw_table
+from .views.waves import waves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,8 +44,14 @@ def from_images(images: Sequence[Image.Image], spec: Sample) -> Tensor:
 
 
 def columns(stages: Sequence[tuple[Tensor, Sample]]) -> Image.Image:
-    """Samples beside what became of them: a column a stage, a row a sample; colour where any stage has it."""
-    sheets = [grid(samples, spec, columns=1) for samples, spec in stages]
+    """Samples beside what became of them: a column a stage, a row a sample; colour where any stage has it.
+
+    A stage of values is a plot of them all.
+    """
+    sheets = [
+        grid(samples, spec, columns=1) if spec.looks.single else plot(samples, f"stage {number}", spec=spec)
+        for number, (samples, spec) in enumerate(stages, 1)
+    ]
     mode = "RGB" if any(sheet.mode == "RGB" for sheet in sheets) else "L"
     height = max(sheet.height for sheet in sheets)
     whole = Image.new(mode, (sum(sheet.width for sheet in sheets), height), _BACKGROUND if mode == "L" else (255,) * 3)
@@ -54,8 +62,18 @@ def columns(stages: Sequence[tuple[Tensor, Sample]]) -> Image.Image:
     return whole
 
 
+def sheet(samples: Tensor, spec: Sample, title: str, real: Tensor | None = None, dataset: Any = None) -> Image.Image:
+    """One picture of samples, (N, *spec.shape), whatever they are: a grid of single ones, or a plot of all.
+
+    title, real, dataset: for plots, as `plot` takes them.
+    """
+    return grid(samples, spec) if spec.looks.single else plot(samples, title, real, dataset, spec)
+
+
 def grid(samples: Tensor, spec: Sample, columns: int | None = None) -> Image.Image:
-    """One picture of all samples, (N, C, H, W), in rows, as near to a square as N allows."""
+    """One picture of all samples, pictures or signals, in rows, as near to a square as N allows."""
+    if isinstance(spec.looks, Signal):
+        samples, spec = waves(samples, spec)
     images = to_images(samples, spec)
     columns = columns or math.ceil(math.sqrt(len(images)))
     factor = max(1, math.ceil(_TILE / images[0].width))
@@ -100,17 +118,25 @@ def titled(image: Image.Image, title: str) -> Image.Image:
     return sheet
 
 
-def plot(samples: Tensor, title: str, real: Tensor | None = None, dataset: Any = None) -> Image.Image:
+def plot(
+    samples: Tensor, title: str, real: Tensor | None = None, dataset: Any = None, spec: Sample | None = None
+) -> Image.Image:
     """Samples of values, (N, D): a histogram over the true density for D = 1, a scatter over the data otherwise.
 
-    real: (M, D), or None.  dataset: its density is drawn if it is a `Density`.
+    real: (M, D), or None.  dataset: its density is drawn if it is a `Density`.  spec: what they are; rows of a table
+    are drawn as margins and correlations.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2, 4.2), dpi=100)
-    figure.subplots_adjust(left=0.1, right=0.97, bottom=0.08, top=0.92)  # laying out by itself takes twice as long
-    draw = _histogram if samples.shape[1] == 1 else _scatter
-    draw(figure, samples.detach().float().cpu(), None if real is None else real.detach().float().cpu(), dataset, title)
+    samples, real = samples.detach().float().cpu(), None if real is None else real.detach().float().cpu()
+    if spec is not None and isinstance(spec.looks, Columns):
+        figure = Figure(figsize=(9.6, 6.4), dpi=100)
+        figure.subplots_adjust(left=0.05, right=0.98, bottom=0.1, top=0.9, hspace=0.6, wspace=0.3)
+        draw_table(figure, samples, spec.looks, real, title)
+    else:
+        figure = Figure(figsize=(5.2, 4.2), dpi=100)
+        figure.subplots_adjust(left=0.1, right=0.97, bottom=0.08, top=0.92)  # laying out by itself takes twice as long
+        (_histogram if samples.shape[1] == 1 else _scatter)(figure, samples, real, dataset, title)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return Image.open(buffer).convert("RGB")

@@ -139,7 +139,7 @@ def build(recipe: Recipe, registry: Registry) -> Game:
             builder.look_up_players(recipe)
     if not builder.problems and spec:
         game = Game(recipe, dataset, spec, loss, players, penalties, augmentations, callbacks, optimizers)
-        builder.problems += [*_misfits(game), *_grow(game)]
+        builder.problems += [*_misfits(game, registry), *_grow(game)]
         if not builder.problems:
             return game
     raise Incompatible(list(dict.fromkeys(builder.problems)))
@@ -264,9 +264,10 @@ class _Builder:
         return False
 
     def _follow_labels(self, part: Part) -> Part:
-        if "conditional" in part.options:
+        cls = self.registry.load("discriminator", part.name)
+        if "conditional" in part.options or getattr(cls, "tells_labels", False):
             return part
-        if "conditional" in inspect.signature(self.registry.load("discriminator", part.name)).parameters:
+        if "conditional" in inspect.signature(cls).parameters:
             return Part(part.name, {**part.options, "conditional": True})
         self.problems.append(
             f"the generator is conditional, but discriminator {part.name} cannot judge labels: choose one that can"
@@ -440,7 +441,20 @@ def _grow(game: Game) -> Sequence[str]:
     return ()
 
 
-def _misfits(game: Game) -> list[str]:
+def _satisfying(registry: Registry, kind: str, protocol: type) -> str:
+    """For a message, the installed components of a kind that are what a part needs."""
+
+    def satisfies(name: str) -> bool:
+        try:
+            return issubclass(registry.load(kind, name), protocol)
+        except Exception:  # of a plugin that does not import the user hears elsewhere; some protocols tell objects only
+            return False
+
+    found = [name for name in registry.names(kind) if satisfies(name)]
+    return f"; of installed ones {', '.join(found)} {'are' if len(found) > 1 else 'is'}" if found else ""
+
+
+def _misfits(game: Game, registry: Registry) -> list[str]:
     """Why parts that could each be built cannot play together."""
     problems: list[str] = []
     for what, part in [("loss " + game.recipe.loss.name, game.loss)] + [
@@ -448,6 +462,7 @@ def _misfits(game: Game) -> list[str]:
     ]:
         problems += [
             f"{what} needs {role} to be {protocol.__name__}, which {type(game.players[role]).__name__} is not"
+            f"{_satisfying(registry, game.loss.roles[role].kind, protocol)}"
             for role, protocol in part.needs.items()
             if role in game.players and not isinstance(game.players[role], protocol)
         ]

@@ -18,6 +18,13 @@ from ..errors import UsageError, did_you_mean
 from ..version import DISTRIBUTION, __version__
 from .registry import registry
 
+PATTERNS = {
+    "translator": ("generator", "dataset"),
+    "pictures": ("generator", "discriminator"),
+    "game": ("generator", "discriminator", "loss"),
+}
+"""What can be asked for beside kinds: parts that belong together, each from a template of the pattern's own."""
+
 _SUMMARIES = {
     "recipe": "Everything together on a toy: see that it works",
     "generator": "Two layers from latents to samples of any shape",
@@ -31,7 +38,15 @@ _SUMMARIES = {
     "features": "Pixels of a small copy of the picture",
     "converter": "Two layers of another program, by the names of its state dict",
     "command": "Prints the number of parameters of a model",
+    "translator_generator": "Two layers from samples of one field to those of another",
+    "translator_dataset": "Two rings of points, unpaired",
+    "pictures_generator": "Three transposed convolutions from latents to pictures",
+    "pictures_discriminator": "Three convolutions from pictures to a logit",
+    "game_generator": "Two layers from samples to latents",
+    "game_discriminator": "Two layers from a sample and what it was given to a logit",
+    "game_loss": "Three players: a generator, an encoder, and a judge of both",
 }
+"""By kind, or by pattern and kind, as templates are named."""
 _CLASSES = {
     "generator": "Generator",
     "discriminator": "Discriminator",
@@ -45,18 +60,30 @@ _CLASSES = {
     "converter": "Converter",
 }
 _IMPORTS = {
-    "import math": {"dataset"},
-    "from collections.abc import Mapping": {"dataset", "callback"},
+    "import math": {"dataset", "translator_dataset", "pictures_generator"},
+    "from collections.abc import Mapping, Sequence": {"game_loss"},
+    "from collections.abc import Mapping": {"dataset", "callback", "translator_dataset"},
     "from typing import Any": {"callback", "converter", "optimizer"},
-    "import ganzoo": set(_CLASSES) - {"optimizer"},
-    "import torch": {"generator", "augmentation", "dataset", "optimizer"},
-    "from torch import Tensor, nn": {"generator", "discriminator", "features"},
-    "from torch import Tensor": {"loss", "penalty", "augmentation", "dataset"},
+    "import ganzoo": set(_SUMMARIES) - {"optimizer", "command", "recipe"},
+    "import torch": {
+        "generator", "augmentation", "dataset", "optimizer", "translator_dataset", "pictures_generator",
+        "game_discriminator", "game_loss",
+    },
+    "from torch import Tensor, nn": {
+        "generator", "discriminator", "features", "translator_generator", "pictures_generator",
+        "pictures_discriminator", "game_generator", "game_discriminator",
+    },
+    "from torch import Tensor": {"loss", "penalty", "augmentation", "dataset", "translator_dataset", "game_loss"},
     "from torch.nn import Parameter": {"optimizer"},
     "from torch.nn.functional import relu": {"loss"},
+    "from torch.nn.functional import softplus": {"game_loss"},
+}  # fmt: skip
+"""Lines at the top of the module, and the templates that need them; in the order that linters want."""
+_INSTEAD = {
+    "from torch import Tensor, nn": "from torch import Tensor",
+    "from collections.abc import Mapping, Sequence": "from collections.abc import Mapping",
 }
-"""Lines at the top of the module, and the kinds that need them; in the order that linters want."""
-_OWN = 3
+_OWN = 4
 """How many of them are of the standard library; they stand in a block of their own."""
 
 _TAKEN = ("command", "torch", "ganzoo", DISTRIBUTION)
@@ -65,7 +92,7 @@ _TAKEN = ("command", "torch", "ganzoo", DISTRIBUTION)
 
 @dataclass(frozen=True)
 class Order:
-    """name: of the components, and of the distribution after "ganzoo-".  kinds: what it provides.
+    """name: of the components, and of the distribution after "ganzoo-".  kinds: what it provides, or one of `PATTERNS`.
 
     author: for pyproject and licence; None asks git.
     """
@@ -80,12 +107,14 @@ def scaffold(order: Order, parent: Path) -> Path:
 
     Raises `UsageError` for a name or kind that cannot be, and for a folder that is there already.
     """
-    name = order.name.removeprefix("ganzoo-")
-    _check(name, order.kinds)
+    name, pattern = order.name.removeprefix("ganzoo-"), _pattern(order.kinds)
+    kinds = (*PATTERNS.get(pattern, ()), *(kind for kind in order.kinds if kind not in PATTERNS))
+    _check(name, kinds)
     folder = parent / f"ganzoo-{name}"
     if folder.exists():
         raise UsageError(f"{folder} is there already: choose another name or --out")
-    facts = _facts(name, tuple(dict.fromkeys(order.kinds)), order.author or _git_user() or f"the authors of {name}")
+    author = order.author or _git_user() or f"the authors of {name}"
+    facts = _facts(name, tuple(dict.fromkeys(kinds)), pattern, author)
     files = _files(facts)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ganzoo.registry", "templates/plugin"),
@@ -101,6 +130,19 @@ def scaffold(order: Order, parent: Path) -> Path:
     return folder
 
 
+def _pattern(kinds: tuple[str, ...]) -> str:
+    """The pattern among kinds, or "". Raises `UsageError` for two parts of one kind, which would share a name."""
+    asked = [kind for kind in dict.fromkeys(kinds) if kind in PATTERNS]
+    for kind in kinds:
+        twice = [pattern for pattern in asked if kind in PATTERNS[pattern]]
+        if twice or len(asked) > 1:
+            one, other = (twice[0], kind) if twice else asked[:2]
+            raise UsageError(
+                f"a {one} brings parts that {other} would be beside, of the same name: ask for one of both"
+            )
+    return asked[0] if asked else ""
+
+
 def _check(name: str, kinds: tuple[str, ...]) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise UsageError(
@@ -111,7 +153,8 @@ def _check(name: str, kinds: tuple[str, ...]) -> None:
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         raise UsageError(
-            f"there is no kind '{unknown[0]}'{did_you_mean(unknown[0], KINDS)}: kinds are {', '.join(KINDS)}"
+            f"there is no kind '{unknown[0]}'{did_you_mean(unknown[0], (*KINDS, *PATTERNS))}: kinds are "
+            f"{', '.join(KINDS)}; {', '.join(PATTERNS)} are several that belong together"
         )
     for one in registry().all():
         if one.component.name == name and one.component.kind in (*kinds, "recipe"):
@@ -119,15 +162,17 @@ def _check(name: str, kinds: tuple[str, ...]) -> None:
             raise UsageError(f"{one.component.kind} '{name}' is already one of {owner}: choose another name")
 
 
-def _facts(name: str, kinds: tuple[str, ...], author: str) -> dict[str, Any]:
+def _facts(name: str, kinds: tuple[str, ...], pattern: str, author: str) -> dict[str, Any]:
     """What the templates know."""
+    templates = {kind: f"{pattern}_{kind}" if kind in PATTERNS.get(pattern, ()) else kind for kind in kinds}
     module = name.replace("-", "_")
     package = f"ganzoo_{module}"
     camel = "".join(word.capitalize() for word in name.split("-"))
     code_kinds = [kind for kind in KINDS if kind in kinds and kind in _CLASSES]
     # what only looks at models has nothing to train
     has_recipe = bool(set(kinds) - {"features", "converter", "command"})
-    targets = {kind: f"{package}.{module}:{camel}{_CLASSES[kind]}" for kind in code_kinds}
+    classes = _CLASSES | ({"generator": "Encoder"} if pattern == "game" else {})
+    targets = {kind: f"{package}.{module}:{camel}{classes[kind]}" for kind in code_kinds}
     targets |= {"command": f"{package}.command:command", "recipe": f"{package}:{module.upper()}"}
     listed = [kind for kind in KINDS if kind in kinds or (kind == "recipe" and has_recipe)]
     return {
@@ -140,10 +185,14 @@ def _facts(name: str, kinds: tuple[str, ...], author: str) -> dict[str, Any]:
         "title": name.replace("-", " ").capitalize(),
         "kinds": [kind for kind in KINDS if kind in kinds],
         "code_kinds": code_kinds,
-        "imports": list(_imports(set(code_kinds))),
-        "components": [{"kind": kind, "target": targets[kind], "summary": _SUMMARIES[kind]} for kind in listed],
+        "pattern": pattern,
+        "templates": templates,
+        "imports": list(_imports({templates[kind] for kind in code_kinds})),
+        "components": [
+            {"kind": kind, "target": targets[kind], "summary": _SUMMARIES[templates.get(kind, kind)]} for kind in listed
+        ],
         "has_recipe": has_recipe,
-        "recipe": _recipe(name, kinds),
+        "recipe": _recipe(name, kinds, pattern),
         "author": author,
         "year": date.today().year,
         "interface": INTERFACE,
@@ -151,7 +200,7 @@ def _facts(name: str, kinds: tuple[str, ...], author: str) -> dict[str, Any]:
     }
 
 
-def _recipe(name: str, kinds: tuple[str, ...]) -> dict[str, str]:
+def _recipe(name: str, kinds: tuple[str, ...], pattern: str) -> dict[str, str]:
     """The parts of the toy recipe as source: the plugin's own where it has them, else bundled ones."""
     widths = '"widths": [128, 128]'
     bundled = {
@@ -160,7 +209,12 @@ def _recipe(name: str, kinds: tuple[str, ...]) -> dict[str, str]:
         "discriminator": ("discriminator", f'{{"name": "mlp", {widths}}}'),
         "loss": ("loss", '{"name": "non-saturating"}'),
     }
-    return {part: f'{{"name": "{name}"}}' if kind in kinds else text for part, (kind, text) in bundled.items()}
+    if pattern == "pictures":
+        bundled["data"] = ("dataset", '{"name": "fashion-mini", "size": 32}')
+    if pattern == "translator":
+        bundled["loss"] = ("loss", '{"name": "cyclegan"}')
+    own = set(kinds) - ({"generator"} if pattern == "game" else set())  # whose encoder is another player
+    return {part: f'{{"name": "{name}"}}' if kind in own else text for part, (kind, text) in bundled.items()}
 
 
 def _imports(kinds: set[str]) -> Iterator[str]:
@@ -168,8 +222,9 @@ def _imports(kinds: set[str]) -> Iterator[str]:
     lines = list(_IMPORTS)
     for block in (lines[:_OWN], lines[_OWN:]):
         wanted = [line for line in block if _IMPORTS[line] & kinds]
-        if "from torch import Tensor, nn" in wanted and "from torch import Tensor" in wanted:
-            wanted.remove("from torch import Tensor")
+        for longer, line in _INSTEAD.items():
+            if longer in wanted and line in wanted:
+                wanted.remove(line)
         yield from ["", *wanted] if wanted else []
 
 

@@ -27,6 +27,7 @@ from ..contract import (
     heads_of,
     hookimpl,
 )
+from ..errors import Incompatible
 
 NAME = "reference"
 TRANSLATION = "reference-translation"
@@ -52,13 +53,16 @@ def ganzoo_components() -> Iterable[Component]:
 
 
 class ReferenceGenerator(Generator):
-    """One linear map from normal latents, or from a sample of another domain, to a sample."""
+    """One linear map from normal latents, or from a sample of another domain, to a sample; and one of its label."""
 
-    def __init__(self, source: Sample | None, target: Sample, classes: int) -> None:
+    def __init__(self, source: Sample | None, target: Sample, classes: int, conditional: bool = False) -> None:
         super().__init__()
-        self.target = target
+        if conditional and not classes:
+            raise Incompatible("a conditional generator needs data with classes")
+        self.target, self.conditional = target, conditional
         self.layer = nn.Linear(_LATENT if source is None else source.size, target.size)
         nn.init.normal_(self.layer.weight, std=0.1)
+        self.label_shift = nn.Embedding(classes, target.size) if conditional else None
 
     def sample_latent(self, n: int, device: torch.device) -> Tensor:
         """Draw z, (n, L), from N(0, 1)."""
@@ -66,7 +70,10 @@ class ReferenceGenerator(Generator):
 
     def forward(self, source: Tensor, label: Tensor) -> Tensor:
         """source: (N, L) or (N, *source.shape). Returns (N, *target.shape) in the target's range."""
-        sample: Tensor = self.layer(source.flatten(1)).unflatten(1, self.target.shape)
+        made = self.layer(source.flatten(1))
+        if self.label_shift is not None:
+            made = made + self.label_shift(label)
+        sample: Tensor = made.unflatten(1, self.target.shape)
         if not self.target.bounded:
             return sample
         middle, half = (self.target.high + self.target.low) / 2, (self.target.high - self.target.low) / 2

@@ -23,6 +23,10 @@ from .trial import SAMPLES, Trial
 Options = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Options to build components with, by kind and name: {"generator": {"sagan": {"width": 8}}}."""
 
+Partners = Mapping[str, Mapping[str, str | Mapping[str, Any]]]
+"""Who components play with where the reference partners do not fit, by kind and name: a recipe's name, or parts of one
+as {"loss": {"infogan": {"generator": "infogan"}}}; "recipe" among them names the recipe that the others replace."""
+
 _REFERENCE = EntryPoint("reference", "ganzoo.testing.reference", "ganzoo")
 
 
@@ -38,6 +42,7 @@ class Subject:
     path: Path | None = None
     options: Options = field(default_factory=dict)
     samples: Sequence[Sample] = SAMPLES
+    partners: Partners = field(default_factory=dict)
 
     @contextmanager
     def importable(self) -> Iterator[None]:
@@ -63,7 +68,13 @@ class Subject:
         if plugin.problem:
             raise PluginError(plugin.problem)
         return [
-            Trial(component, found, self.options.get(component.kind, {}).get(component.name, {}), self.samples)
+            Trial(
+                component,
+                found,
+                self.options.get(component.kind, {}).get(component.name, {}),
+                self.samples,
+                partnership(self.partners.get(component.kind, {}).get(component.name, {}), self.options, found),
+            )
             for component in plugin.components
         ]
 
@@ -72,23 +83,55 @@ class Subject:
         return [point for point in installed_points() if point.value != self.module and point.name != self.name]
 
 
-def subjects(plugin: ModuleType | str | Path, options: Options | None = None, shapes: Any = ()) -> list[Subject]:
+def partnership(stated: str | Mapping[str, Any], options: Options, registry: Registry) -> dict[str, Any]:
+    """Parts of a recipe by what was stated of them, small: with the options that components have in tests."""
+    parts: dict[str, Any] = {"recipe": stated} if isinstance(stated, str) else dict(stated)
+    if name := parts.pop("recipe", None):
+        parts = {key: one for key, one in registry.load("recipe", name).items() if key in _PARTS} | parts
+    for key, kind in _PARTS.items():
+        if key in parts:
+            parts[key] = _sized(parts[key], options.get(kind, {}), key in _BY_NAME)
+    return parts
+
+
+_PARTS = {
+    "data": "dataset", "generator": "generator", "discriminator": "discriminator", "loss": "loss",
+    "players": "generator", "penalty": "penalty", "augment": "augmentation", "optimizer": "optimizer",
+}  # fmt: skip
+"""Keys of a recipe that partners state, and the kind of what is named there."""
+_BY_NAME = ("penalty", "augment")
+
+
+def _sized(part: Any, options: Mapping[str, Mapping[str, Any]], by_name: bool) -> Any:
+    """A part with its options for tests, or several: penalties by their names, players by their roles."""
+    if isinstance(part, str):
+        return {"name": part, **options.get(part, {})}
+    if by_name:
+        return {name: {**options.get(name, {}), **given} for name, given in part.items()}
+    if "name" in part:
+        return {**part, **options.get(part["name"], {})}
+    return {key: _sized(one, options, False) if isinstance(one, Mapping | str) else one for key, one in part.items()}
+
+
+def subjects(
+    plugin: ModuleType | str | Path, options: Options | None = None, shapes: Any = (), partners: Partners | None = None
+) -> list[Subject]:
     """The plugins meant: by module, by the name of a module, entry point or distribution, or in a folder.
 
     Raises `UnknownName` if there is none.
     """
     samples = (*SAMPLES, *(Sample(tuple(shape)) for shape in shapes))
     if isinstance(plugin, ModuleType):
-        return [Subject(plugin.__name__, plugin.__name__, None, options or {}, samples)]
+        return [Subject(plugin.__name__, plugin.__name__, None, options or {}, samples, partners or {})]
     folder = Path(plugin)
     if isinstance(plugin, Path) or os.sep in plugin or (folder / "pyproject.toml").is_file():
-        return _in_folder(folder, options, shapes)
+        return _in_folder(folder, options, shapes, partners)
     points = installed_points()
     found = [one for one in points if plugin in (one.name, one.value) or (one.dist and plugin == one.dist.name)]
     if found:
-        return [Subject(one.name, one.value, None, options or {}, samples) for one in found]
+        return [Subject(one.name, one.value, None, options or {}, samples, partners or {}) for one in found]
     if _is_module(plugin):
-        return [Subject(plugin, plugin, None, options or {}, samples)]
+        return [Subject(plugin, plugin, None, options or {}, samples, partners or {})]
     names = [one.name for one in points]
     hint = did_you_mean(plugin, names) or f"; plugins: {', '.join(names)}"
     raise UnknownName(f"there is no plugin '{plugin}'{hint}; a folder is given as ./{plugin}")
@@ -101,8 +144,8 @@ def _is_module(name: str) -> bool:
         return False
 
 
-def _in_folder(folder: Path, options: Options | None, shapes: Any) -> list[Subject]:
-    """The plugins of a source folder, with the options and shapes that its pyproject gives for tests."""
+def _in_folder(folder: Path, options: Options | None, shapes: Any, partners: Partners | None) -> list[Subject]:
+    """The plugins of a source folder, with the options, shapes and partners that its pyproject gives for tests."""
     path = folder / "pyproject.toml"
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -115,9 +158,9 @@ def _in_folder(folder: Path, options: Options | None, shapes: Any) -> list[Subje
         raise UnknownName(f'{path} declares no plugin: write [project.entry-points.ganzoo] and name = "package"')
     settings = tree.get("tool", {}).get("ganzoo", {}).get("testing", {})
     samples = (*SAMPLES, *(Sample(tuple(shape)) for shape in [*settings.get("shapes", ()), *shapes]))
-    chosen = options or settings.get("options", {})
+    chosen, others = options or settings.get("options", {}), partners or settings.get("partners", {})
     return [
-        Subject(name, module, _root_of(folder.resolve(), module.partition(".")[0]), chosen, samples)
+        Subject(name, module, _root_of(folder.resolve(), module.partition(".")[0]), chosen, samples, others)
         for name, module in points.items()
     ]
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..public import public
 from .outcome import ConformanceError, Failure, NotChecked, promised
 from .promises import data, games, layouts, module, networks, optimizers, parts
-from .subject import Options, Subject, subjects
+from .subject import Options, Partners, Subject, subjects
 from .trial import Trial, undisturbed
 
 _PLUGIN: Mapping[str, Callable[[Subject], None]] = {
@@ -23,8 +23,8 @@ _PLUGIN: Mapping[str, Callable[[Subject], None]] = {
 }
 _EVERY: Mapping[str, Callable[[Trial], None]] = {"docstrings": module.documented, "options": module.annotated}
 _KINDS: Mapping[str, Mapping[str, Callable[[Trial], None]]] = {
-    "generator": {**networks.GENERATOR, **layouts.CHECKS, **games.CHECKS},
-    "discriminator": {**networks.DISCRIMINATOR, **layouts.CHECKS, **games.CHECKS},
+    "generator": {**networks.GENERATOR, **layouts.CHECKS, **games.NETWORK},
+    "discriminator": {**networks.DISCRIMINATOR, **layouts.CHECKS, **games.NETWORK},
     "loss": {**parts.LOSS, **games.CHECKS},
     "penalty": games.CHECKS,
     "augmentation": {**parts.AUGMENTATION, **games.CHECKS},
@@ -57,12 +57,18 @@ class Case:
 
 
 @public
-def cases(plugin: ModuleType | str | Path, *, options: Options | None = None, shapes: Any = ()) -> list[Case]:
+def cases(
+    plugin: ModuleType | str | Path,
+    *,
+    options: Options | None = None,
+    shapes: Any = (),
+    partners: Partners | None = None,
+) -> list[Case]:
     """Every check of a plugin, for `pytest.mark.parametrize("case", cases(…), ids=str)`. Arguments: `check_plugin`.
 
     A plugin that the registry leaves out gets the checks of its module alone, which say why.
     """
-    return [case for subject in subjects(plugin, options, shapes) for case in _cases(subject)]
+    return [case for subject in subjects(plugin, options, shapes, partners) for case in _cases(subject)]
 
 
 def _cases(subject: Subject) -> Iterator[Case]:
@@ -78,17 +84,25 @@ def _cases(subject: Subject) -> Iterator[Case]:
 
 
 @public
-def check_plugin(plugin: ModuleType | str | Path, *, options: Options | None = None, shapes: Any = ()) -> None:
+def check_plugin(
+    plugin: ModuleType | str | Path,
+    *,
+    options: Options | None = None,
+    shapes: Any = (),
+    partners: Partners | None = None,
+) -> None:
     """Run the conformance suite on a plugin, installed or not.
 
     plugin: its module; the name of its module, entry point or distribution; or its folder.
     options: to build components with, by kind and name: {"generator": {"sagan": {"width": 8}}}. For networks whose
     defaults are large, and for data sets that need a path.  shapes: further (C, H, W) or (D,) that networks are asked
-    for, in [-1, 1]. A folder's pyproject.toml may say both in [tool.ganzoo.testing].
+    for, in [-1, 1].  partners: who components play with where the small reference partners do not fit, by kind and
+    name: the name of a recipe, or parts of one: {"loss": {"infogan": {"generator": "infogan"}}}.
+    A folder's pyproject.toml may say all three in [tool.ganzoo.testing].
     Raises `ConformanceError`, an AssertionError, with every failure: what was expected, what was found, the fix.
     """
     failures = []
-    for case in cases(plugin, options=options, shapes=shapes):
+    for case in cases(plugin, options=options, shapes=shapes, partners=partners):
         try:
             case()
         except Failure as failure:

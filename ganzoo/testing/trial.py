@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -61,12 +62,14 @@ class Trial:
 
     registry: everything installed, this plugin, and the reference partners.
     options: of its constructor.  samples: what networks are asked for.
+    partners: parts of a recipe that take the place of the reference partners.
     """
 
     component: Component
     registry: Registry
     options: Mapping[str, Any] = field(default_factory=dict)
     samples: Sequence[Sample] = SAMPLES
+    partners: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def what(self) -> str:
@@ -107,12 +110,12 @@ class Trial:
 
     @cached_property
     def plans(self) -> tuple[Plan, ...]:
-        """The plans that the network accepts, from latents if it can, else as a translator.
+        """The plans that the network accepts: from latents and without classes if it can, else as a translator.
 
         Raises `Failure` if it accepts none, or refuses one with anything but `Incompatible`.
         """
-        for translate in (False, True):
-            tried = [Plan(sample if translate else None, sample) for sample in self.samples]
+        for classes, translate in product((0, CLASSES), (False, True)):
+            tried = [Plan(sample if translate else None, sample, classes) for sample in self.samples]
             if found := tuple(plan for plan in tried if self._accepts(plan)):
                 return found
         tried_samples = ", ".join(map(str, self.samples))
@@ -136,12 +139,13 @@ class Trial:
         """The smallest plan that the network accepts."""
         return self.plans[0]
 
-    def game(self, plan: Plan, folder: Path = Path(), **parts: Any) -> Trainer:
+    def game(self, plan: Plan, folder: Path = Path(), usual: Mapping[str, Any] | None = None, **parts: Any) -> Trainer:
         """A trainer of the reference game on `plan`, with the given parts of its recipe replaced.
 
+        usual: parts that the component's own partners come before.  parts: that come before those.
         Raises `Incompatible` if the parts do not fit.
         """
-        recipe = Recipe.from_dict({**reference_recipe(plan), **parts})
+        recipe = Recipe.from_dict({**reference_recipe(plan), **(usual or {}), **self.partners, **parts})
         game = check(recipe, self.registry)
         feed = make_feed(game.dataset.load(), game.spec, recipe.batch, recipe.seed, CPU)
         return Trainer(game, feed, CPU, "fp32", list(game.callbacks.values()), folder)

@@ -58,6 +58,7 @@ early may go on."""
 _FOLDERS = ("checkpoints", "samples", "model", "model-best")
 _FILES = (
     RECIPE, METRICS, EVALUATION, "report.html", "evolution.gif", "real-versus-generated.png", "samples.png",
+    "samples.wav", "samples.csv",
 )  # fmt: skip
 
 

@@ -49,8 +49,8 @@ def save_model(run: Trainer, folder: Path, seconds: float) -> None:
         format=FORMAT,
         generator=part.name,
         options=dict(part.options),
-        source=None if source is None else SampleConfig(**source.to_dict()),
-        target=SampleConfig(**target.to_dict()),
+        source=None if source is None else SampleConfig.of(source),
+        target=SampleConfig.of(target),
         classes=spec.classes,
         class_names=list(run.game.dataset.class_names),
         plugin=PluginConfig(plugin.name, plugin.distribution, plugin.version),
@@ -97,7 +97,7 @@ def _translations(run: Trainer, part: Part) -> list[TranslationConfig]:
     for name, role in run.game.loss.roles.items():
         if role.translates and run.game.part(name) == part:
             source, target = spec.field(str(role.source)), spec.field(str(role.target))
-            reads, makes = (SampleConfig(**spec.fields[one].to_dict()) for one in (source, target))
+            reads, makes = (SampleConfig.of(spec.fields[one]) for one in (source, target))
             found.append(TranslationConfig(name, source, target, reads, makes))
     return found
 

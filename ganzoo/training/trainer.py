@@ -88,6 +88,7 @@ class Trainer:
             self.meter.add,
             self.world.shared_draws,
             self.recipe.images,
+            self.world.size,
         )
         self.clock = Clock(self._context, self.recipe)
         teams = dict.fromkeys(phase.trains for phase in self.phases)

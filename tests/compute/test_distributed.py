@@ -119,6 +119,72 @@ def test_two_processes_follow_the_courses_of_one(micro):
     assert furthest("one", "two") < 1e-5
 
 
+SURE = [  # a D that is always surer than the target, and an augmentation that changes nothing
+    *DCGAN, *NO_NORM, "--augment", "ada", "--set", "augment.ada.target=-1", "--set", "augment.ada.ramp_images=4000",
+    "--set", "augment.ada.blitting=0", "--set", "augment.ada.geometry=0", "--set", "augment.ada.colour=0",
+]  # fmt: skip
+
+
+def test_a_controller_counts_the_images_of_all_processes_and_parts():
+    parts = [*SURE, "--set", "trainer.micro_batch=8"]
+    with torchrun([*SURE, "--set", "trainer.micro_batch=4"], "two") as two:
+        alone(SURE, "one")
+        alone(parts, "parts")
+        finish(two)
+    found = {
+        out: checkpoint.load(checkpoint.last(Path(out) / "checkpoints"))["parts"]["augmentation.ada.p"].item()
+        for out in ("one", "parts", "two")
+    }
+    # 50 batches: 12 times 4 of them, 64 images each time
+    assert found == pytest.approx(dict.fromkeys(found, 12 * 64 / 4000), abs=1e-6)
+
+
+GROWING = """
+name = "growing"
+data = {name = "fashion-mini", size = 16, limit = 64}
+generator = {name = "growing", latent = 4, width = 4}
+discriminator = {name = "growing", width = 4}
+loss = {name = "non-saturating"}
+augment = {crossfade = {}}
+growth = {stable = 128, fade = 128, batch = [16, 16, 8], lr_factors = [1.0, 2.0], reset_optimizers = true}
+optimizer = {name = "sgd", lr = 0.002}
+images = 768
+batch = 16
+previews = {count = 4}
+health = {every = 1000}
+"""
+
+
+@pytest.fixture
+def growing(tmp_path, monkeypatch):
+    """The growing networks of docs/plugins.md as a plugin that processes find, and a recipe of them."""
+    docs = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", docs, re.DOTALL) if "GrowingGenerator" in block)
+    kinds = {"generator": "GrowingGenerator", "discriminator": "GrowingDiscriminator", "augmentation": "CrossFade"}
+    names = {"augmentation": "crossfade"}
+    parts = [(kind, names.get(kind, "growing"), f"grown_parts:{cls}", "x") for kind, cls in kinds.items()]
+    hook = "import ganzoo\n@ganzoo.hookimpl\ndef ganzoo_components():\n"
+    hook += f"    return [ganzoo.Component(*one) for one in {parts}]\n"
+    about = tmp_path / "plugin" / "grown-0.1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: grown\nVersion: 0.1\n")
+    (about / "entry_points.txt").write_text("[ganzoo]\ngrown = grown\n")
+    (tmp_path / "plugin" / "grown.py").write_text(hook)
+    (tmp_path / "plugin" / "grown_parts.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "plugin"))
+    Path("growing.toml").write_text(GROWING)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("micro", [[], ["--set", "trainer.micro_batch=4"]], ids=["whole", "in parts"])
+def test_two_processes_grow_as_one(growing, micro):
+    with torchrun(["growing.toml", *micro], "two") as two, torchrun(["growing.toml"], "one", processes=1) as one:
+        finish(one)
+        finish(two)
+    assert players("two")["G"]["level.value"] == 2
+    assert furthest("one", "two") < 1e-5
+
+
 @pytest.mark.slow
 def test_batch_norm_of_each_process_alone_is_another_network():
     """The test above can fail: without synchronisation it does."""

@@ -475,6 +475,9 @@ def test_all_names_of_metrics_have_a_direction():
     found = measure_values(torch.randn(50, 1), torch.randn(50, 1), None) | measure_values(
         torch.randn(50, 2), torch.randn(50, 2), build_dataset(Part("ring", {}), registry())
     )
+    for view, shape in ((ganzoo.Signal(8), (1, 2)), (ganzoo.Columns((ganzoo.Column("a"), ganzoo.Column("b"))), (2,))):
+        target = ganzoo.Sample(shape, -1.0, 1.0, view)
+        found |= measure_values(torch.randn(50, 2), torch.randn(50, 2), None, target)
     assert set(found) == set(METRICS)
 
 

@@ -228,6 +228,26 @@ def test_random_numbers_are_followed_and_stated(tmp_path):
     assert not torch.allclose(first, second, atol=0.1) and not torch.allclose(first[0], first[1], atol=0.1)
 
 
+DRAWING = {
+    "dropout": lambda x, label: torch.dropout(x, 0.3, True),
+    "dropout twice": lambda x, label: torch.dropout(torch.dropout(x, 0.5, True) + 1, 0.1, True),
+    "channels dropped": lambda x, label: nn.functional.dropout2d(x.repeat(1, 4, 1, 1), 0.5, True).mean(1, keepdim=True),
+    "exponential": lambda x, label: x * torch.empty_like(x).exponential_(2.0),
+    "gumbel": lambda x, label: nn.functional.gumbel_softmax(3 * x.flatten(1), 0.7).view_as(x) * 20,
+    "one of several": lambda x, label: nn.functional.gumbel_softmax(x, hard=True, dim=3) + 0.1 * torch.rand_like(x),
+    "coins": lambda x, label: torch.bernoulli(torch.full_like(x, 0.25)) * x,
+}
+
+
+@pytest.mark.parametrize("act", DRAWING.values(), ids=DRAWING)
+def test_what_is_drawn_while_sampling_is_followed(act, tmp_path):
+    exported = export(model_of(Tried(act)), tmp_path / "one.onnx", "drawing")
+    assert exported.difference < 1e-5 and exported.metadata["random"] == "true"
+    session = onnxruntime.InferenceSession(tmp_path / "one.onnx")
+    first, second = (session.run(None, {"latent": torch.ones(2, 4).numpy()})[0] for _ in range(2))
+    assert abs(first - second).max() > 0.05
+
+
 def test_a_batch_that_python_counts_stays_open(tmp_path):
     exported = export(
         model_of(Tried(lambda x, label: x + torch.zeros(len(x), *PICTURE.shape))), tmp_path / "one.onnx", "x"
@@ -239,7 +259,6 @@ REFUSED = {
     "an operation that ONNX lacks": (lambda x, label: torch.linalg.svd(x)[0], "No ONNX function found for"),
     "one batch size": (lambda x, label: x + torch.zeros(2, *PICTURE.shape), "tied to one batch size"),
     "Python's choice": (lambda x, label: x if x.sum() > 0 else -x, "data-dependent"),
-    "dropout": (lambda x, label: torch.dropout(x, 0.5, True), "in a way that cannot be followed"),
     "whole random numbers": (lambda x, label: x * torch.randint(1, 3, (x.shape[0], 1, 1, 1)), "cannot be followed"),
     "infinity": (lambda x, label: x / x.new_zeros(()) - x / x.new_zeros(()), "not finite"),
 }

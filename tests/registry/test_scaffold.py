@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -13,11 +14,11 @@ from environments import ROOT, Environment, build_wheel
 
 import ganzoo
 from ganzoo.contract.hookspecs import KINDS
-from ganzoo.registry.scaffold import Order, scaffold
+from ganzoo.registry.scaffold import PATTERNS, Order, scaffold
 from ganzoo.testing import cases
 
 STRICT = ["--select", "E,F,I,B,UP,SIM,C4,RUF,PT,PIE", "--ignore", "RUF001,RUF002,RUF003"]
-ORDERS = [(kind,) for kind in KINDS] + [("generator", "discriminator", "loss"), KINDS]
+ORDERS = [(kind,) for kind in (*KINDS, *PATTERNS)] + [("generator", "discriminator", "loss"), KINDS]
 
 
 @pytest.fixture(scope="module", params=ORDERS, ids="+".join)
@@ -58,7 +59,11 @@ def test_the_plugin_keeps_every_promise_as_written(folder):
 def test_type_checkers_find_nothing(tmp_path):
     """One run for all kinds: a checker takes its time with torch."""
     folder = scaffold(Order("typed", KINDS), tmp_path)
-    command = [sys.executable, "-m", "mypy", "--cache-dir", str(ROOT / ".mypy_cache")]
+    packages = []
+    for pattern in PATTERNS:
+        other = scaffold(Order(f"typed-{pattern}", (pattern,)), tmp_path) / f"ganzoo_typed_{pattern}"
+        packages += ["-p", other.rename(folder / other.name).name]
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(ROOT / ".mypy_cache"), "-p", "ganzoo_typed", *packages]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
 
@@ -72,6 +77,9 @@ def test_type_checkers_find_nothing(tmp_path):
         ("import", ("loss",), "cannot be"),
         ("command", ("command", "loss"), "cannot be"),
         ("mine", ("los",), "did you mean 'loss'"),
+        ("mine", ("gam",), "did you mean 'game'"),
+        ("mine", ("game", "loss"), "a game brings parts that loss would be beside"),
+        ("mine", ("game", "pictures"), "a game brings parts that pictures would be beside"),
         ("dcgan", ("generator",), "already one of torch-ganzoo"),
     ],
 )
@@ -95,6 +103,19 @@ def test_a_command_cannot_take_a_built_in_name(run_ganzoo, tmp_path):
 
 def test_the_prefix_is_not_doubled(tmp_path):
     assert scaffold(Order("ganzoo-mine"), tmp_path).name == "ganzoo-mine"
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_parts_that_belong_together_train_together(pattern, tmp_path):
+    folder = scaffold(Order(f"whole-{pattern}", (pattern,)), tmp_path)
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "-k", "trains"]
+    (tmp_path / "points" / "whole-0.1.dist-info").mkdir(parents=True)
+    about = tmp_path / "points" / "whole-0.1.dist-info"
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: whole\nVersion: 0.1\n")
+    (about / "entry_points.txt").write_text(f"[ganzoo]\nwhole = ganzoo_whole_{pattern}\n")
+    places = {"PYTHONPATH": os.pathsep.join([str(folder), str(tmp_path / "points")])}
+    done = subprocess.run(tests, cwd=folder, capture_output=True, text=True, timeout=120, env={**os.environ, **places})
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow

@@ -474,6 +474,75 @@ def test_a_folder_may_set_options_and_shapes():
     assert wide.check.args[0].samples[-1].shape == (3, 16, 16)
 
 
+NEEDY = """
+    needs = {"G": ganzoo.StyleSpace}
+
+    def problems(self, players, spec=None):
+        return ("it is for labelled data",) if spec is not None and not spec.classes else ()
+"""
+
+
+def test_a_part_that_the_reference_partners_do_not_fit_names_its_own(plugin):
+    package = plugin("loss", NEEDY)
+    training = "loss subject: training"
+    (case,) = (case for case in cases(package) if case.name == training)
+    with pytest.raises(NotChecked, match=r"(?s)G to be .* \[tool.ganzoo.testing.partners\] loss.subject = "):
+        case()
+    networks = {"generator": "stylegan2", "discriminator": "stylegan2"}
+    data = {"name": "reference", "shape": [3, 16, 16], "low": -1.0, "high": 1.0}
+    options = {"generator": {"stylegan2": {"width": 4, "latent": 4, "style": 4}}}
+    (case,) = (
+        case
+        for case in cases(package, options=options, partners={"loss": {"subject": {**networks, "data": data}}})
+        if case.name == training
+    )
+    with pytest.raises(Failure, match=r"to play with its partners; found .*it is for labelled data"):
+        case()
+    labelled = {**networks, "data": {**data, "classes": 2}}
+    check_plugin(package, options=options, partners={"loss": {"subject": labelled}})
+
+
+def test_partners_may_be_those_of_a_recipe_with_options_for_tests(plugin):
+    options = {"generator": {"mlp": {"widths": [8]}}}
+    found = cases(plugin("penalty"), options=options, partners={"penalty": {"subject": "two-moons"}})
+    (case,) = (case for case in found if case.name == "penalty subject: training")
+    partners = case.check.args[0].partners
+    assert partners["data"]["name"] == "two-moons" and partners["generator"]["widths"] == [8]
+    assert "images" not in partners and "batch" not in partners
+    case()
+
+
+LABELLED = """
+class Subject(D):
+    \"""Two heads, for labelled data alone.
+
+    conditional: read the label.
+    \"""
+
+    def __init__(
+        self, source: ganzoo.Sample | None, target: ganzoo.Sample, classes: int, conditional: bool = False
+    ) -> None:
+        if not classes:
+            raise ganzoo.Incompatible("it tells classes, the data have none")
+        super().__init__(source, target, classes)
+        self.heads = {"classes": (classes,)}
+        self.tell = nn.Linear(target.size, classes)
+        self.embed = nn.Embedding(classes, 1) if conditional else None
+
+    def forward(self, sample, label):
+        logit = super().forward(sample, label)
+        if self.embed is not None:
+            logit = logit + self.embed(label).flatten()BROKEN
+        return {"logit": logit, "classes": self.tell(sample.flatten(1))}
+"""
+
+
+def test_a_network_for_labelled_data_alone_is_offered_them(plugin):
+    check_plugin(plugin("discriminator", LABELLED.replace("BROKEN", "")))
+    broken = failures(plugin("discriminator", LABELLED.replace("BROKEN", ".detach()")), "labelled training")
+    assert broken["labelled training"].found == "none for D's embed.weight"
+
+
 def test_what_cannot_be_checked_here_is_skipped_with_the_reason():
     (case,) = (case for case in cases("data") if case.name == "dataset folder: samples")
     with pytest.raises(NotChecked, match="needs 'path'"):

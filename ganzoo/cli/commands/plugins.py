@@ -70,6 +70,7 @@ def _taken(plugin: Plugin) -> list[str]:
 
 @plugins.command(
     epilog="Examples:\n\n  ganzoo plugins new glow\n\n  ganzoo plugins new margin --kind loss --kind penalty --out src"
+    "\n\n  ganzoo plugins new duel --kind game"
 )
 @click.argument("name")
 @click.option(
@@ -82,7 +83,9 @@ def _taken(plugin: Plugin) -> list[str]:
 def new(name: str, kinds: Sequence[str], author: str | None, out: str) -> None:
     """Write a plugin ganzoo-NAME that installs, passes its own tests and trains at once. Prints its folder.
 
-    Kinds: generator, discriminator, loss, penalty, augmentation, dataset, callback, features, command, recipe.
+    Kinds: generator, discriminator, loss, penalty, augmentation, dataset, optimizer, callback, features, converter,
+    command, recipe. Several that belong together: translator (between two fields of the data), pictures (networks of
+    convolutions), game (a loss of its own phases with three players).
     """
     from ...registry import Order
     from ...registry.scaffold import scaffold

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from ...contract import Sample
     from ...models import Latents, Model
 
-_STILLS, _FILMS = (".png", ".jpg", ".jpeg"), (".gif", ".mp4", ".webp")
+_STILLS, _FILMS, _FILES = (".png", ".jpg", ".jpeg"), (".gif", ".mp4", ".webp"), (".npy", ".wav", ".csv")
 
 
 @click.command(
@@ -48,7 +49,8 @@ _STILLS, _FILMS = (".png", ".jpg", ".jpeg"), (".gif", ".mp4", ".webp")
 @click.option("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option(
     "--out", metavar="FILE|DIR", type=click.Path(), default="samples.png",
-    help="A .png, .jpg, .gif, .mp4 or .webp file, a .npy file for the numbers, or a folder for one picture a sample.",
+    help="A .png, .jpg, .gif, .mp4 or .webp file, .npy for the numbers, .wav for signals, .csv for rows and points, or "
+    "a folder for one file a sample.",
 )  # fmt: skip
 def sample(
     model: str, count: int, out: str, device: str, given: str | None, to: str | None, seed: int,
@@ -78,6 +80,7 @@ def sample(
     if suffix == "" and path.is_dir():
         _refuse_numbered(path, max(count, 16) if look.interpolate else count)
     loaded = load(model, device=device)
+    _refuse_unsuited(loaded.target, out, suffix)
     latents = look.given(loaded, label)
     path.parent.mkdir(parents=True, exist_ok=True)
     if look.mix is not None:
@@ -113,16 +116,18 @@ def _write_moved(shown: Image | list[Tensor], model: Model, path: Path, loop: bo
 
 def _refuse_numbered(folder: Path, last: int) -> None:
     """Raise `UsageError` if one of the files that are to be written is there."""
-    numbered = [one for one in folder.glob("*.png") if one.stem.isdecimal()]
-    refuse_existing(one for one in sorted(numbered) if one.name == _name(int(one.stem)) and int(one.stem) < last)
+    numbered = [one for kind in ("*.png", "*.wav") for one in folder.glob(kind) if one.stem.isdecimal()]
+    refuse_existing(
+        one for one in sorted(numbered) if one.name == _name(int(one.stem), one.suffix) and int(one.stem) < last
+    )
 
 
 def _suffix(out: str, moves: bool) -> str:
     """What kind of file --out is, or "" for a folder. Raises `UsageError`, before anything is drawn."""
     path = Path(out)
     suffix = "" if path.is_dir() or out.endswith(("/", os.sep)) else path.suffix.lower()
-    if suffix not in ("", ".npy", *_STILLS, *_FILMS):
-        kinds = ", ".join((*_STILLS, *_FILMS, ".npy"))
+    if suffix not in ("", *_FILES, *_STILLS, *_FILMS):
+        kinds = ", ".join((*_STILLS, *_FILMS, *_FILES))
         raise UsageError(f"--out {out}: cannot write '{path.suffix}' files: use {kinds} or a folder")
     if suffix in _FILMS and not moves:
         raise UsageError(f"--out {out} is a film: add --interpolate or --along, or write a .png")
@@ -133,8 +138,19 @@ def _suffix(out: str, moves: bool) -> str:
     return suffix
 
 
-def _name(number: int) -> str:
-    return f"{number:05d}.png"
+def _refuse_unsuited(target: Sample, out: str, suffix: str) -> None:
+    """Raise `UsageError` for a file that cannot hold what the model makes."""
+    from ...models import suffix_of
+
+    noun, own = target.looks.noun, suffix_of(target)
+    if suffix in (".wav", ".csv") and suffix != own:
+        raise UsageError(f"--out {out}: this model makes {noun}: use {own or '.png'}, .npy or a picture")
+    if not target.looks.single and suffix not in (*_STILLS, ".npy", own):
+        raise UsageError(f"--out {out}: {noun} are drawn as one .png, or written as {own or '.npy'} or .npy")
+
+
+def _name(number: int, suffix: str = ".png") -> str:
+    return f"{number:05d}{suffix}"
 
 
 def _translate(model: Any, given: Path, to: str | None, out: Path, suffix: str) -> None:
@@ -178,21 +194,23 @@ def _save(picture: Image, path: Path) -> None:
 
 
 def _write(samples: Any, model: Any, path: Path, suffix: str, loop: bool) -> None:
-    from ...models import pictures
+    from ...models import pictures, suffix_of, write_samples
 
     if suffix == ".npy":
         import numpy as np
 
         np.save(path, samples.numpy())
-    elif not model.target.is_image:
-        if suffix not in _STILLS:
-            raise UsageError(f"--out {path}: samples of values are drawn as one .png, or written as .npy")
-        _save(pictures.plot(samples, f"{len(samples):,} samples"), path)
+    elif suffix in _FILES:
+        write_samples(samples, model.target, path)
     elif suffix in _STILLS:
-        _save(pictures.grid(samples, model.target), path)
+        _save(pictures.sheet(samples, model.target, f"{len(samples):,} samples"), path)
     elif suffix:
         frames = [pictures.grid(one[None], model.target) for one in samples]
         pictures.film(frames, path, seconds=len(samples) / 16, loop=loop)
+    elif own := suffix_of(model.target):
+        path.mkdir(exist_ok=True)
+        for i, one in enumerate(samples):
+            write_samples(one[None], model.target, path / _name(i, own))
     else:
         path.mkdir(exist_ok=True)
         for i, image in enumerate(pictures.to_images(samples, model.target)):

@@ -19,6 +19,7 @@ from ...registry import Plugin, is_same_distribution
 from ...registry.registry import registry
 from ...version import DISTRIBUTION
 from ..config import Config, Metric, PluginConfig, read_config
+from ..views.samplefiles import suffix_of
 from . import frontmatter, sections
 from .frontmatter import CARD, conditional
 from .markdown import code, escaped, python_string, shell_word
@@ -88,7 +89,8 @@ def _body(config: Config, model: str, samples: bool, license: str) -> str:
         install=" ".join(dict.fromkeys([DISTRIBUTION, *([plugin.distribution] if plugin else [])])),
         claimed=None if plugin else config.plugin.distribution,
         generator=config.generator,
-        pictures=len(config.target.shape) == 3,
+        pictures=config.target.sample().is_image,
+        file=(suffix_of(config.target.sample()) if config.target.view else None) or ".png",
         shape=tuple(config.target.shape),
         conditional=conditional(config),
         translations=config.translations,
@@ -143,7 +145,7 @@ def _command(recipe: dict[str, Any]) -> str:
 
 
 def _summary(config: Config) -> str:
-    makes = "pictures" if len(config.target.shape) == 3 else "values"
+    makes = config.target.sample().looks.noun
     loss = config.recipe.get("loss")
     by = f", trained with the {escaped(loss['name'])} loss" if isinstance(loss, dict) and "name" in loss else ""
     size = "×".join(map(str, config.target.shape))

@@ -120,7 +120,7 @@ def _is_word(value: object) -> bool:
 
 
 def _task(config: Config) -> str | None:
-    if len(config.target.shape) != 3:
+    if not config.target.sample().is_image:
         return None
     return "unconditional-image-generation" if config.source is None else "image-to-image"
 

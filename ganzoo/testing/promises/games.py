@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,7 +16,7 @@ from ...errors import DataError, Incompatible
 from ...training import Trainer, checkpoint
 from ..outcome import Failure, NotChecked, expect, promised
 from ..reference import NAME, TRANSLATION
-from ..trial import Plan, Trial, scratch
+from ..trial import CLASSES, Plan, Trial, scratch
 from .accelerator import Reads, rounds
 from .data import without_network
 
@@ -36,13 +38,23 @@ def game(trial: Trial, folder: Path = Path()) -> Trainer:
             trial.part()
         if kind == "loss":
             own = {role.component: {"name": NAME} for role in trial.part().roles.values() if role.component}
-            return trial.game(_VALUES, folder, loss=trial.named(), data=_fields(trial), players=own)
+            usual = {"data": _fields(trial), "players": own}
+            return trial.game(_VALUES, folder, usual, loss=trial.named())
         plan = _VALUES if kind != "augmentation" else augmented_plan(trial)
         return trial.game(plan, folder, **{_PARTS[kind]: {name: dict(trial.options)}})
     except Incompatible as error:
-        if kind in ("loss", "penalty") and " to be " in str(error):
-            raise NotChecked(f"the reference partners do not satisfy what it needs: {error}") from error
-        raise Failure("to play with the reference partners", str(error), _fix(str(error))) from error
+        if kind in ("loss", "penalty") and not trial.partners and " to be " in str(error):
+            others = f"name others as partners: [tool.ganzoo.testing.partners] {kind}.{name} = {{…}}"
+            raise NotChecked(f"the reference partners do not satisfy what it needs: {error}; {others}") from error
+        raise Failure(f"to play with {_who(trial)}", str(error), _fix(str(error))) from error
+    except DataError as error:
+        if not trial.partners:
+            raise
+        raise NotChecked(f"its partners' data are not here, and nothing is downloaded in a check: {error}") from error
+
+
+def _who(trial: Trial) -> str:
+    return "its partners" if trial.partners else "the reference partners"
 
 
 _FINITE = "avoid square roots and norms of 0, divisions by 0 and overflowing exponentials"
@@ -62,7 +74,7 @@ def _game_on(trial: Trial, folder: Path) -> Trainer:
         fields = trial.part().spec.fields
         loss = TRANSLATION if {"a", "b"} <= set(fields) else NAME
         try:
-            return trial.game(_VALUES, folder, data=trial.named(), loss={"name": loss})
+            return trial.game(_VALUES, folder, {"loss": {"name": loss}}, data=trial.named())
         except DataError as error:
             raise NotChecked(f"its files are not here, and nothing is downloaded in a check: {error}") from error
 
@@ -97,7 +109,7 @@ def training(trial: Trial) -> None:
     for level in (last, last, last, *range(last)):
         for dial in grown:
             dial.follow(course_of(level))
-        with promised("three iterations with the reference partners", "read the traceback: run it with --debug"):
+        with promised(f"three iterations with {_who(trial)}", "read the traceback: run it with --debug"):
             trainer.iterate()
         learning |= _check_gradients(trainer)
     _check_all_learn(trainer, learning)
@@ -107,6 +119,19 @@ def training(trial: Trial) -> None:
         learned = any(not torch.equal(value, before[name][key]) for key, value in player.state_dict().items())
         fix = "do not detach what the player makes, and do not call step or backward"
         expect(learned, f"{name} to learn", "its weights stay as they were", fix)
+
+
+def labelled(trial: Trial) -> None:
+    """With labels a conditional network learns too, every parameter of it."""
+    kind = trial.component.kind
+    if "conditional" not in inspect.signature(trial.target).parameters or trial.plan.source is not None:
+        return
+    partner = {"generator": {"name": NAME, "conditional": True}} if kind == "discriminator" else {}
+    plan = replace(trial.plan, classes=CLASSES)
+    with promised(f"a game of labelled data with {_who(trial)}", "read `label` where conditional is True"):
+        trainer = trial.game(plan, Path(), partner, **{kind: trial.named(conditional=True)})
+        trainer.iterate()
+    _check_all_learn(trainer, _check_gradients(trainer))
 
 
 def _check_gradients(trainer: Trainer) -> set[int]:
@@ -174,3 +199,4 @@ def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 CHECKS: Mapping[str, Callable[[Trial], None]] = {"training": training, "checkpoint": checkpoints, "gpu": accelerator}
+NETWORK: Mapping[str, Callable[[Trial], None]] = {**CHECKS, "labelled training": labelled}

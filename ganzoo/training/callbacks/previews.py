@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...contract import Callback, Role, Sample
-from ...models import draw_latents, generate, pictures, quietly
+from ...models import draw_latents, generate, pictures, quietly, suffix_of, write_samples
 from ...recipes import Previews
 from ..trainer import Trainer
 
@@ -36,8 +36,8 @@ class PreviewWriter(Callback):
         self._role = run.game.loss.roles[run.game.generator_role()]
         self._sample = run.game.target(run.game.generator_role())
         self._journeys = journeys(run.game.loss.roles)
-        count = self._options.count if self._sample.is_image else _POINTS
-        if self._journeys:
+        count = self._options.count if self._sample.looks.single else _POINTS
+        if self._journeys and self._sample.looks.single:
             count = min(count, _ROWS)
         state = run.feed.state_dict()
         self._begin = state if self._begin is None else self._begin
@@ -80,12 +80,13 @@ class PreviewWriter(Callback):
     def _picture(self, run: Trainer) -> Image.Image:
         if self._journeys:
             return pictures.columns([stage for path in self._journeys for stage in self._stages(run, path)])
+        samples = self._samples(run)
+        return pictures.sheet(samples, self._sample, f"{run.images:,} samples seen", self._real, run.game.dataset)
+
+    def _samples(self, run: Trainer) -> Tensor:
         generator = run.sampler()
         with quietly(generator, run.recipe.seed):
-            samples = generate(generator, self._source, self._label)
-        if self._sample.is_image:
-            return pictures.grid(samples, self._sample)
-        return pictures.plot(samples, f"{run.images:,} samples seen", self._real, run.game.dataset)
+            return generate(generator, self._source, self._label)
 
     def _stages(self, run: Trainer, path: tuple[str, ...]) -> list[tuple[Tensor, Sample]]:
         """The samples at the beginning of a journey and after each of its generators."""
@@ -99,11 +100,14 @@ class PreviewWriter(Callback):
         return stages
 
     def on_end(self, run: Trainer) -> None:
-        """The last picture, the film, and real beside generated."""
+        """The last picture, the film, real beside generated, and of signals and rows what others read them from."""
         self._draw(run)
         last = self._picture(run)
         last.save(run.folder / "samples.png")
-        if self._sample.is_image and not self._journeys:
+        suffix = suffix_of(self._sample) if self._sample.view and not self._journeys else None
+        if suffix:
+            write_samples(self._samples(run), self._sample, run.folder / f"samples{suffix}")
+        if self._sample.looks.single and not self._journeys:
             real = pictures.grid(self._real, self._sample)
             pictures.side_by_side(real, last).save(run.folder / "real-versus-generated.png")
         pictures.film([self._frame(path) for path in preview_files(run.folder)], run.folder / "evolution.gif")
@@ -112,7 +116,7 @@ class PreviewWriter(Callback):
         """A picture of the film, with the images seen until then; plots say them in their own title."""
         with Image.open(path) as picture:
             picture.load()
-        if not self._sample.is_image:
+        if not self._sample.looks.single:
             return picture
         return pictures.titled(pictures.enlarged(picture), f"{int(path.stem):,} images")
 

@@ -85,10 +85,11 @@ class ADA(ganzoo.Augmentation):
         """
         if self.ramp_images == 0:
             return
-        self.batches += 1
-        self.images += len(logits)
-        self.signs += logits.sign().mean() * len(logits)
-        due = self.batches >= self.every
+        judged = len(logits) * self.processes  # the others judge as many, and signs are averaged with theirs
+        self.batches += 1 / self.parts
+        self.images += judged
+        self.signs += logits.sign().mean() * judged
+        due = self.batches > self.every - 0.5 / self.parts  # parts do not add up to whole numbers
         step = (self.signs / self.images - self.target.value).sign() * self.images / self.ramp_images
         self.p.copy_(torch.where(due, (self.p + step).clamp(0, 1), self.p))
         for counter in (self.batches, self.images, self.signs):

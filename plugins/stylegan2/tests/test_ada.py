@@ -174,6 +174,17 @@ def test_patches_count_as_one_image():
     assert augmentation.p.item() == pytest.approx(0.1)
 
 
+def test_images_of_all_processes_and_parts_count():
+    whole = ADA(GRAY, every=2, ramp_images=1000)
+    share = ADA(GRAY, every=2, ramp_images=1000)  # of two processes, each in three parts
+    share.processes, share.parts = 2, 3
+    for update in range(1, 5):
+        whole.observe(sure(60, 1.0))
+        for _ in range(3):
+            share.observe(sure(10, 1.0))
+        assert share.p.item() == pytest.approx(whole.p.item()) == pytest.approx(update // 2 * 0.12)
+
+
 def test_ramp_0_keeps_p():
     augmentation = ADA(GRAY, p=0.4, every=1, ramp_images=0)
     augmentation.observe(sure(50, 1.0))

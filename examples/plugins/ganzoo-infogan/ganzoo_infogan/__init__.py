@@ -15,12 +15,13 @@ INFOGAN: dict[str, Any] = {
     "data": {"name": "fashion-mini"},
     "generator": {"name": "infogan", "width": 32},
     "discriminator": {"name": "infogan", "width": 32},
-    "loss": {"name": "infogan"},
+    "loss": {"name": "infogan", "continuous": 1.0},
     "images": 500_000,
     "batch": 64,
     "optimizer": {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999], "D": {"lr": 2e-4}},
 }
-"""The paper's codes and step sizes for digits (appendix C.1), on the clothes that ganzoo brings."""
+"""The paper's codes and step sizes for digits (appendix C.1), on the clothes that ganzoo brings. Their continuous codes
+have ten times the weight: at 0.1 D had hardly read them after 80,000 clothes (a squared error of 0.29, guessing is 1/3)."""
 
 
 @ganzoo.hookimpl
