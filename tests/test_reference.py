@@ -16,7 +16,7 @@ TITLE = "## Reference\n"
 CONTENTS = {
     "The hook": ["ganzoo_components", "Component"],
     "What a sample is": ["Sample", "DataSpec", "View", "Picture", "Points", "Signal", "Columns", "Column"],
-    "Networks": ["Generator", "Discriminator", "StyleSpace"],
+    "Networks": ["Generator", "Discriminator", "StyleSpace", "Settling"],
     "Layers": ["UpsampleConv2d", "DownsampleConv2d"],
     "Losses": ["Loss", "AdversarialLoss", "Role", "Phase"],
     "What a loss sees": ["Turn"],

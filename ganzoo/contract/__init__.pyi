@@ -36,6 +36,7 @@ from .networks import LATENT as LATENT
 from .networks import Discriminator as Discriminator
 from .networks import Generator as Generator
 from .networks import Role as Role
+from .networks import Settling as Settling
 from .networks import StyleSpace as StyleSpace
 from .networks import great_circle as great_circle
 from .networks import heads_of as heads_of

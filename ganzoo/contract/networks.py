@@ -84,6 +84,22 @@ class StyleSpace(Protocol):
 
 
 @public
+@runtime_checkable
+class Settling(Protocol):
+    """A generator that measures something of itself before it is sampled, as the statistics of its layers.
+
+    It keeps that in buffers, so that a model folder has it. A generator needs no base class for it, only the method.
+    """
+
+    def settle(self, truncated: bool) -> None:
+        """Measure, in evaluation mode: on a copy of the player, or its average, that is then shown, measured or saved.
+
+        truncated: also what only truncated samples need. torch's global random generators are left as they are.
+        """
+        ...
+
+
+@public
 class Discriminator(nn.Module):
     """Judges samples. Same constructor as `Generator`; never ends in a sigmoid."""
 

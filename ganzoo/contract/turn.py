@@ -34,10 +34,11 @@ class Judgement:
 
 
 class Made(NamedTuple):
-    """Generated samples and what they were made from."""
+    """Generated samples, what they were made from, and their labels where they are not those of real samples."""
 
     sample: Tensor
     source: Tensor
+    label: Tensor | None
 
 
 class Asked(NamedTuple):
@@ -125,6 +126,7 @@ class Turn:
         self.kept: dict[str, Made] = {}
         self._fakes = {role: made.sample for role, made in (taken or {}).items()}
         self._sources = {role: made.source for role, made in (taken or {}).items()}
+        self._fake_label = next((made.label for made in (taken or {}).values()), None)
         self._marked: list[Tensor] = []
         self._asked_of: dict[tuple[str, int, int, int, bool], Asked] = {}
 
@@ -145,6 +147,16 @@ class Turn:
                 label = self.batch.label
                 self._label = label if len(label) == self.size else label.repeat(self.size // len(label))
         return self._label
+
+    @property
+    def fake_label(self) -> Tensor:
+        """(size,) int64: what `fake` is asked for: the turn's labels, or, if the recipe says so, uniform ones."""
+        classes, device = self._context.spec.classes, self.device
+        if not self._context.uniform_labels or not classes:
+            return self.label
+        if self._fake_label is None:
+            self._fake_label = self._shared(lambda n: torch.randint(classes, (n,), device=device), self.size)
+        return self._fake_label
 
     @property
     def batch_size(self) -> int:
@@ -206,16 +218,16 @@ class Turn:
     def fake(self, role: str = "G") -> Tensor:
         """Samples by the generator in `role`, made once a turn; detached unless it learns in this phase."""
         if role not in self._fakes:
-            label, source = self.label, self.source(role)
+            label, source = self.fake_label, self.source(role)
             sample = self._make(role, source, label, learns=self._has_graph(role))
             self._fakes[role] = sample if role in self.learners else sample.detach()
             if self._keeps is not None:
-                self.kept[role] = Made(sample if role in self._keeps else sample.detach(), source)
+                self.kept[role] = Made(sample if role in self._keeps else sample.detach(), source, self._fake_label)
         return self._fakes[role]
 
     def generate(self, role: str, source: Tensor | None = None, label: Tensor | None = None) -> Tensor:
         """Run the generator in `role` on `source`, by default on fresh latents."""
-        return self._make(role, source, self.label if label is None else label, learns=role in self.learners)
+        return self._make(role, source, self.fake_label if label is None else label, learns=role in self.learners)
 
     def _make(self, role: str, source: Tensor | None, label: Tensor, learns: bool) -> Tensor:
         with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
@@ -262,8 +274,9 @@ class Turn:
     ) -> Tensor:
         """Raw float32 logits of the discriminator in `role`, which sees `sample` through the augmentations.
 
-        label: by default the turn's.  given: what a discriminator that judges pairs sees beside each sample, by default
-        what `given` says.  augment: False shows the sample as it is, which may be another view of it.
+        label: by default the turn's, and of `fake` what it was asked for.  given: what a discriminator that judges
+        pairs sees beside each sample, by default what `given` says.  augment: False shows the sample as it is, which
+        may be another view of it.
         Remembered within the turn: asked again for the same tensors, it gives the same logits and graph.
         """
         return self.answer(sample, LOGIT, role, label, given, augment)
@@ -322,6 +335,8 @@ class Turn:
         )
 
     def _label_of(self, sample: Tensor, label: Tensor | None) -> Tensor:
+        if label is None and any(sample is fake for fake in self._fakes.values()):
+            return self.fake_label
         if label is not None or len(sample) == self.size:
             return self.label if label is None else label
         return self.label[: len(sample)]
@@ -413,6 +428,7 @@ class TurnContext:
 
     shared_draws: within it, torch draws what all processes draw alike.  total: images of the run.
     processes: that train together.
+    uniform_labels: generated samples get labels of their own instead of those of real ones.
     """
 
     def __init__(
@@ -426,8 +442,10 @@ class TurnContext:
         shared_draws: Callable[[torch.device], AbstractContextManager[Any]] = nullcontext,
         total: int = 1,
         processes: int = 1,
+        uniform_labels: bool = False,
     ) -> None:
         self.spec = spec
+        self.uniform_labels = uniform_labels
         self.roles = roles
         self.augmentations = augmentations
         self.device = device

@@ -112,10 +112,12 @@ class Ema:
     """half_life_images: of the generator's moving average, or its course; 0 keeps none.
 
     ramp: the half-life is at most ramp · images seen, so that early pictures are no average with noise; 0 for no ramp.
+    buffers: what layers measured, as BatchNorm's statistics, is copied, or averaged like the weights.
     """
 
     half_life_images: Images = 10_000
     ramp: float = Field(default=0.05, ge=0)
+    buffers: Literal["copied", "averaged"] = "copied"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -198,6 +200,7 @@ class TrainerOptions:
 
     channels_last: memory layout of convolutional players.  workers: processes that read streamed data.
     micro_batch: samples a process computes at once, the gradients of several being added up; 0 for its whole share.
+    fake_labels: generated samples have the labels of the batch's real ones, or drawn ones, each class as likely.
     sync_batch_norm: normalise over the batch of all processes instead of each one's own.
     deterministic: bit-identical results on CUDA too.
     fused: optimisers that update all parameters in one kernel.  graphs: record updates and play them, as CUDA graphs
@@ -213,6 +216,7 @@ class TrainerOptions:
     deterministic: bool = False
     workers: int = Field(default=2, ge=0)
     micro_batch: int = Field(default=0, ge=0)
+    fake_labels: Literal["real", "uniform"] = "real"
     sync_batch_norm: bool = False
     fused: bool = True
     graphs: bool = True

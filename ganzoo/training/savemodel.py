@@ -62,7 +62,8 @@ def save_model(run: Trainer, folder: Path, seconds: float) -> None:
         parent=run.parent,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    network = nn.ModuleDict({one.role: run.sampler(one.role) for one in translations}) if source else run.sampler()
+    made = {one.role: run.sampler(one.role, truncated=True) for one in translations}
+    network = nn.ModuleDict(made) if source else run.sampler(truncated=True)
     (folder / DIRECTIONS).unlink(missing_ok=True)  # those of other weights
     save_tensors(network.state_dict(), folder / WEIGHTS)
     if names := run.game.judges():

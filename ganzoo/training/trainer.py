@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,10 +26,10 @@ from ..compute import (
     synchronised,
 )
 from ..compute.threads import threads
-from ..contract import Batch, Callback, Draws, Made, Phase, Share, Turn, TurnContext
+from ..contract import Batch, Callback, Draws, Made, Phase, Settling, Share, Turn, TurnContext
 from ..data import Feed
 from ..errors import Diverged
-from ..models import ParentConfig
+from ..models import ParentConfig, evaluating
 from ..recipes import Game
 from ..recording import Chain, Given, Meter, Recorder, Stage, chained, recording_kind, repeats
 from .clock import Clock, averaged
@@ -89,6 +90,7 @@ class Trainer:
             self.world.shared_draws,
             self.recipe.images,
             self.world.size,
+            options.fake_labels == "uniform",
         )
         self.clock = Clock(self._context, self.recipe)
         teams = dict.fromkeys(phase.trains for phase in self.phases)
@@ -112,10 +114,18 @@ class Trainer:
             player.to(memory_format=torch.channels_last)
         return player
 
-    def sampler(self, role: str | None = None) -> nn.Module:
-        """The generator to show and publish: its moving average where one is kept."""
+    def sampler(self, role: str | None = None, truncated: bool = False) -> nn.Module:
+        """The generator to show and publish: its moving average where one is kept; of one that settles, a copy.
+
+        truncated: it is to make truncated samples too.
+        """
         role = role or self.game.generator_role()
-        return self.averages.get(role, self.players[role])
+        network = self.averages.get(role, self.players[role])
+        if isinstance(network, Settling):
+            network = copy.deepcopy(network)
+            with evaluating(network):
+                network.settle(truncated)
+        return network
 
     def run(self) -> None:
         """Train until the recipe's images are seen, or somebody sets `stop_requested` or `ended`."""

@@ -105,6 +105,29 @@ def test_two_processes_that_play_recorded_updates_take_the_same_steps(micro):
     assert furthest("recorded", "ordinary") == 0
 
 
+def test_two_processes_start_from_a_model_as_one_does():
+    alone([*WGAN_GP[:3], "--images", "320", *WGAN_GP[5:], "--seed", "5"], "parent")
+    start = [
+        *WGAN_GP[:3],
+        "--images",
+        "960",
+        *WGAN_GP[5:],
+        "--init",
+        "parent",
+        "--freeze",
+        "D:1",
+        "--set",
+        "init.warmup=400",
+    ]
+    with torchrun(start, "two") as two:
+        alone(start, "one")
+        finish(two)
+    assert furthest("one", "two") < 1e-5
+    assert furthest("one", "parent") > 1e-3
+    kept = next(name for name in players("parent")["D"] if name.endswith("weight"))
+    assert torch.equal(players("two")["D"][kept], players("parent")["D"][kept])
+
+
 COURSES = [
     *WGAN_GP[:3], "--images", "960", *WGAN_GP[5:], "--penalty", "r1", "--set", "penalty.r1.gamma=1..0.1 cosine 50%",
     "--set", "loss.weight=1..4", "--set", "optimizer.lr=0.001..0.0001", "--set", "batch=16 30%, 8 60%, 32",

@@ -90,3 +90,40 @@ def test_labels_are_repeated_in_a_larger_update_and_real_samples_keep_their_own(
     logits = turn.logits(turn.real)
     assert (logits - logits[0]).tolist() == [0, 10, 20, 0]
     assert turn.logits(torch.zeros(8, 2)).shape == (8,)
+
+
+class _Labelled(ganzoo.Generator):
+    """Makes the label that it is asked for."""
+
+    def sample_latent(self, n, device):
+        return torch.zeros(n, 2)
+
+    def forward(self, source, label):
+        return source + label[:, None]
+
+
+def labelled(uniform: bool, size: int = 300, taken=None) -> ganzoo.Turn:
+    """A turn of samples of class 0."""
+    batch = ganzoo.Batch({"value": torch.zeros(size, 2)}, torch.zeros(size, dtype=torch.int64))
+    roles = {"G": ganzoo.Role("generator"), "D": ganzoo.Role("discriminator")}
+    context = TurnContext(
+        LABELLED, roles, [], torch.device("cpu"), contextlib.nullcontext, lambda *one: None, uniform_labels=uniform
+    )
+    players = {"G": _Labelled(), "D": _Counting()}
+    return ganzoo.Turn(players, ("D",), context, lambda: batch, size, keeps=("G",), taken=taken)
+
+
+def test_generated_samples_have_the_labels_of_real_ones():
+    turn = labelled(uniform=False)
+    assert not turn.fake().any() and not turn.logits(turn.fake()).any()
+
+
+def test_generated_samples_may_have_labels_of_their_own_each_class_as_likely():
+    torch.manual_seed(0)
+    turn = labelled(uniform=True)
+    made = turn.fake()[:, 0].long()
+    assert made.bincount(minlength=3).min() > 70 and not turn.label.any()
+    assert torch.equal(turn.logits(turn.fake()), 12.0 * made), "D is told another class than G"
+    assert not turn.logits(turn.real).any()
+    later = labelled(uniform=True, taken=turn.kept)
+    assert torch.equal(later.logits(later.fake()), 12.0 * made), "samples taken over lost their labels"

@@ -68,9 +68,10 @@ def export(model: str, out: Path, truncation: float | None, to: str | None, as_j
 def convert(files: tuple[str, ...], name: str | None, out: Path | None, to: str | None, **options: Any) -> None:
     """Turn another program's checkpoint into a model folder; print its path.
 
-    FILE is a pickle, a file of torch.save or an .npz; nothing in it is run or imported. A generator and a
-    discriminator in files of their own are given together. `ganzoo list converter` shows whose files are read.
-    With --to, FILE is a run folder, a model folder or a model on the Hub, and --out ends in .pth, .pt or .safetensors.
+    FILE is a pickle, a file of torch.save or an .npz, or a folder with one of them; nothing in it is run or imported.
+    A generator and a discriminator in files of their own are given together. `ganzoo list converter` shows whose files
+    are read. With --to, FILE is a run folder, a model folder or a model on the Hub, and --out ends in .pth, .pt or
+    .safetensors.
     """
     from ...conversion import Wishes, recognise, write
     from ...registry.registry import registry
@@ -81,12 +82,19 @@ def convert(files: tuple[str, ...], name: str | None, out: Path | None, to: str 
     if options["licence"] and not options["licence"].isprintable():
         raise UsageError("--licence is one line, as the Hub names it: mit, cc-by-4.0")
     paths, source = _found(files)
-    out = out or Path(files[0].partition(":")[0].partition("@")[0].rpartition("/")[2] if source else paths[0].stem)
+    out = out or Path(_named(files[0], paths[0], source))
     found = recognise(paths, name, registry())
     click.echo(f"{found.name}: {found.origin}", err=True)
     for note in write(found, paths, out, Wishes(**options, source=source), registry()):
         click.echo(f"note: {note}", err=True)
     click.echo(str(out))
+
+
+def _named(given: str, path: Path, source: str | None) -> str:
+    """The name of the model: the repository's, the folder's or the file's."""
+    if source:
+        return given.partition(":")[0].partition("@")[0].rpartition("/")[2]
+    return f"{Path(given).resolve().name}-ganzoo" if Path(given).is_dir() else path.stem
 
 
 def _restored(files: tuple[str, ...], to: str, out: Path | None, others: bool) -> None:
@@ -106,7 +114,7 @@ def _found(files: tuple[str, ...]) -> tuple[list[Path], str | None]:
     """Paths of the files, and of those of a repository on the Hub where they come from."""
     paths = [Path(one) for one in files]
     if all(path.exists() for path in paths):
-        return paths, None
+        return [_within(path) if path.is_dir() else path for path in paths], None
     from ...models import is_reference
 
     repository, _, wanted = files[0].partition(":")
@@ -117,6 +125,15 @@ def _found(files: tuple[str, ...]) -> tuple[list[Path], str | None]:
 
 
 _ENDINGS = (".pkl", ".pt", ".pth", ".bin", ".npz")
+
+
+def _within(folder: Path) -> Path:
+    """The only checkpoint of a folder."""
+    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(_ENDINGS))
+    if len(names) != 1:
+        which = f"has {', '.join(names[:10])}: give one of them" if names else "holds no checkpoint"
+        raise UsageError(f"{folder} {which}")
+    return folder / names[0]
 
 
 def _downloaded(repository: str, wanted: str) -> tuple[list[Path], str]:

@@ -1,4 +1,4 @@
-"""BigGAN and BigGAN-deep, for classes. Lazy references only; nothing here imports torch."""
+"""BigGAN and BigGAN-deep, for classes, and other programs' weights. Lazy references only; no torch here."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ _COMPONENTS = [
         "discriminator", "biggan-deep", "discriminator:BigGANDeepDiscriminator", "The same with bottleneck blocks"
     ),
     _component("penalty", "orthogonal", "orthogonal:Orthogonal", "Filters of any generator orthogonal to each other"),
+    _component("converter", "biggan-pytorch", "brock:Brock", "G and D of BigGAN-PyTorch, BigGAN and BigGAN-deep"),
+    _component(
+        "converter", "biggan-pretrained", "pretrained:Pretrained", "BigGAN-deeps of pytorch-pretrained-BigGAN"
+    ),
     _component(
         "recipe", "biggan", "recipes:BIGGAN", "ImageNet at 128x128 in batches of 2,048: --data folder:PATH",
         f"G 70.4 M, D 88.0 M {_AT_128}",
@@ -48,5 +52,5 @@ _COMPONENTS = [
 
 @ganzoo.hookimpl
 def ganzoo_components() -> Iterable[ganzoo.Component]:
-    """List this plugin's networks, penalty and recipes."""
+    """List this plugin's networks, penalty, converters and recipes."""
     return _COMPONENTS

@@ -32,10 +32,10 @@ class UpBlock(nn.Module):
         self.convolutions = nn.ModuleList([doubling, convolution(outputs, outputs, 3, start)])
         self.shortcut = convolution(inputs, outputs, 1, start)
 
-    def forward(self, map_NCHW: Tensor, condition: Tensor) -> Tensor:
-        """(N, inputs, H, W) and the norms' condition. Returns (N, outputs, 2H, 2W)."""
-        residual = self.convolutions[0](relu(self.norms[0](map_NCHW, condition)))
-        residual = self.convolutions[1](relu(self.norms[1](residual, condition)))
+    def forward(self, map_NCHW: Tensor, condition: Tensor, truncation: float) -> Tensor:
+        """(N, inputs, H, W), and what the norms read. Returns (N, outputs, 2H, 2W)."""
+        residual = self.convolutions[0](relu(self.norms[0](map_NCHW, condition, truncation)))
+        residual = self.convolutions[1](relu(self.norms[1](residual, condition, truncation)))
         return residual + doubled(self.shortcut(map_NCHW))
 
 
@@ -83,11 +83,11 @@ class DeepUpBlock(nn.Module):
         self.convolutions = _bottleneck(inputs, outputs, start, double_side)
         self.norms = nn.ModuleList(norm(one.weight.shape[1]) for one in self.convolutions)
 
-    def forward(self, map_NCHW: Tensor, condition: Tensor) -> Tensor:
-        """(N, inputs, H, W) and (N, K). Returns (N, outputs, H, W), or twice the height and width."""
+    def forward(self, map_NCHW: Tensor, condition: Tensor, truncation: float) -> Tensor:
+        """(N, inputs, H, W), and what the norms read. Returns (N, outputs, H, W), or twice the height and width."""
         residual, shortcut = map_NCHW, map_NCHW[:, : self.outputs]
         for norm, layer in zip(self.norms, self.convolutions, strict=True):
-            residual = layer(relu(norm(residual, condition)))
+            residual = layer(relu(norm(residual, condition, truncation)))
         return residual + (doubled(shortcut) if self.double_side else shortcut)
 
 

@@ -13,6 +13,7 @@ Suffixes: N batch, L latent, C channels, H height, W width.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from itertools import pairwise
 
@@ -23,17 +24,23 @@ from torch.nn.functional import relu
 import ganzoo
 
 from .blocks import DeepUpBlock, UpBlock
-from .layers import ConditionalBatchNorm, SelfAttention, Start, spectral, started
+from .layers import ConditionalBatchNorm, SelfAttention, Start, spectral, started, without_spectral_norm
 from .layout import BASE, OF_G, attention_of, positive, refuse_unlabelled, side_of, width_of
+from .standing import BATCH, BATCHES, Standing, checked
 
 THRESHOLD = 2.0
 """Of |z| as truncation goes to 1; the paper's largest."""
+
+_SEED = 0
+"""Of the latents that standing statistics are measured with."""
 
 
 class _Generator(ganzoo.Generator):
     """What both share: the latents, the first map, the last layers, and how the label enters."""
 
-    def _prepare(self, source: ganzoo.Sample | None, conditional: bool, classes: int, latent: int) -> None:
+    def _prepare(
+        self, source: ganzoo.Sample | None, conditional: bool, classes: int, latent: int, standing: int
+    ) -> None:
         if source is not None:
             raise ganzoo.Incompatible(
                 f"generator biggan makes pictures from latents, it cannot translate {source}: "
@@ -41,12 +48,40 @@ class _Generator(ganzoo.Generator):
             )
         refuse_unlabelled("generator", conditional, classes)
         self.latent, self.conditional = positive("latent", latent), conditional
+        self.classes, self.truncations = classes if conditional else 0, checked(standing)
 
     def _ends(self, target: ganzoo.Sample, reads: int, first: int, last: int, start: Start) -> None:
         self.target, self.first_map = target, (first, BASE, BASE)
         self.dense = spectral(nn.Linear(reads, first * BASE**2), start)
-        self.norm = nn.BatchNorm2d(last)
+        self.norm, self.standing = nn.BatchNorm2d(last), Standing(last, self.truncations)
         self.picture = spectral(nn.Conv2d(last, target.shape[0], 3, padding=1), start)
+
+    def forward(self, source: Tensor, label: Tensor) -> Tensor:
+        """source: z (N, L); label: (N,) int64, read only if conditional. Returns (N, C, H, W) in the data's range."""
+        return self._made(source, label, 1.0)
+
+    def truncated(self, source: Tensor, label: Tensor, truncation: float) -> Tensor:
+        """The same of latents that are truncated, with the statistics that belong to them."""
+        return self._made(self.truncate(source, truncation), label, truncation)
+
+    def _made(self, source: Tensor, label: Tensor, truncation: float) -> Tensor:
+        raise NotImplementedError
+
+    def settle(self, truncated: bool) -> None:
+        """Measure the standing statistics: each the mean over `BATCHES` batches of latents and of classes in turn."""
+        if not self.truncations:
+            return
+        norms = [module for module in self.modules() if isinstance(module, Standing)]
+        steps, device = self.truncations - 1, self.dense.bias.device
+        label = torch.arange(BATCH, device=device) % max(self.classes, 1)
+        for number in range(self.truncations) if truncated else [steps]:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]), ExitStack() as measuring:
+                torch.default_generator.manual_seed(_SEED)
+                for norm in norms:
+                    measuring.enter_context(norm.measuring(number))
+                for batch in range(BATCHES):
+                    latent = self.sample_latent(BATCH, torch.device("cpu")).to(device)
+                    self.truncated(latent, (label + batch * BATCH) % max(self.classes, 1), number / steps)
 
     def sample_latent(self, n: int, device: torch.device) -> Tensor:
         """Draw z, (n, L), from N(0, 1)."""
@@ -64,8 +99,8 @@ class _Generator(ganzoo.Generator):
         share = 1 - inside + torch.special.ndtr(latent.double()) * (2 * inside - 1)
         return torch.special.ndtri(share).to(latent.dtype)
 
-    def _finished(self, map_NCHW: Tensor) -> Tensor:
-        picture_NCHW = self.picture(relu(self.norm(map_NCHW)))
+    def _finished(self, map_NCHW: Tensor, truncation: float) -> Tensor:
+        picture_NCHW = self.picture(relu(self.standing(self.norm, map_NCHW, truncation)))
         return self.target.scaled(torch.tanh(picture_NCHW)) if self.target.bounded else picture_NCHW
 
 
@@ -78,6 +113,8 @@ class BigGANGenerator(_Generator):
     shared: length of the vector of a class that all blocks read; 0 gives each block a table of gains by class.
     attention: side of the map that attends to itself, by default the paper's; 0 for none.
     start: initial weights.  conditional: make the class that the label asks for.
+    standing: truncations from 0 to 1 for which statistics are measured to sample with, 0 for running statistics.
+    spectral_norm: of all layers.
     Raises `Incompatible` for data that are no square pictures of 32, 64, 128, 256 or 512 pixels.
     """
 
@@ -94,11 +131,13 @@ class BigGANGenerator(_Generator):
         attention: int | None = None,
         start: Start = "orthogonal",
         conditional: bool = False,
+        standing: int = 0,
+        spectral_norm: bool = True,
     ) -> None:
         super().__init__()
         side = side_of(target)
         channels = [multiple * width_of(side, width) for multiple in OF_G[side]]
-        self._prepare(source, conditional, classes, 20 * len(channels) if latent is None else latent)
+        self._prepare(source, conditional, classes, 20 * len(channels) if latent is None else latent, standing)
         if conditional and skip_latent and not shared:
             raise ValueError(
                 "skip_latent joins z to the class's shared vector: set shared above 0 or skip_latent to false"
@@ -111,24 +150,25 @@ class BigGANGenerator(_Generator):
         self.class_vector = started(nn.Embedding(classes, shared), start) if labelled else None
         condition = (self.part if skip_latent else 0) + (shared if labelled else 0)
         tables = classes if conditional and not shared else 0
-        norm = partial(ConditionalBatchNorm, condition=condition, classes=tables, start=start)
+        norm = partial(ConditionalBatchNorm, condition=condition, classes=tables, standing=standing, start=start)
         self._ends(target, self.part, channels[0], channels[-1], start)
         self.blocks = nn.ModuleList(UpBlock(before, after, norm, start) for before, after in pairwise(channels))
         at = attention_of(side, attention, of_d=False)
         self.attention_after = [2 * BASE << level for level in range(len(self.blocks))].index(at) if at else None
         self.attention = SelfAttention(channels[self.attention_after + 1], start) if at else None
+        if not spectral_norm:
+            without_spectral_norm(self)
 
-    def forward(self, source: Tensor, label: Tensor) -> Tensor:
-        """source: z (N, L); label: (N,) int64, read only if conditional. Returns (N, C, H, W) in the data's range."""
+    def _made(self, source: Tensor, label: Tensor, truncation: float) -> Tensor:
         parts = source.split(self.part, dim=1)
         map_NCHW = self.dense(parts[0]).unflatten(1, self.first_map)
         vector = [] if self.class_vector is None else [self.class_vector(label).to(source.dtype)]
         for number, block in enumerate(self.blocks):
             condition = [*vector, *parts[number + 1 : number + 2]]
-            map_NCHW = block(map_NCHW, torch.cat(condition, dim=1) if condition else label)
+            map_NCHW = block(map_NCHW, torch.cat(condition, dim=1) if condition else label, truncation)
             if number == self.attention_after:
                 map_NCHW = self.attention(map_NCHW)
-        return self._finished(map_NCHW)
+        return self._finished(map_NCHW, truncation)
 
 
 class BigGANDeepGenerator(_Generator):
@@ -137,6 +177,8 @@ class BigGANDeepGenerator(_Generator):
     latent: length of z, which is normal.  width: channels in units of the table in `layout.py`.
     shared: length of the vector of a class.  attention: side of the map that attends to itself, by default 64 from 128
     pixels on; 0 for none.  start: initial weights.  conditional: make the class that the label asks for.
+    standing: truncations from 0 to 1 for which statistics are measured to sample with, 0 for running statistics.
+    spectral_norm: of all layers.
     Raises `Incompatible` for data that are no square pictures of 32, 64, 128, 256 or 512 pixels.
     """
 
@@ -152,14 +194,16 @@ class BigGANDeepGenerator(_Generator):
         attention: int | None = None,
         start: Start = "orthogonal",
         conditional: bool = False,
+        standing: int = 0,
+        spectral_norm: bool = True,
     ) -> None:
         super().__init__()
         side = side_of(target)
         channels = [multiple * positive("width", width) for multiple in OF_G[side]]
-        self._prepare(source, conditional, classes, latent)
+        self._prepare(source, conditional, classes, latent, standing)
         self.class_vector = started(nn.Embedding(classes, positive("shared", shared)), start) if conditional else None
         reads = latent + (shared if conditional else 0)
-        norm = partial(ConditionalBatchNorm, condition=reads, classes=0, start=start)
+        norm = partial(ConditionalBatchNorm, condition=reads, classes=0, standing=standing, start=start)
         self._ends(target, reads, channels[0], channels[-1], start)
         self.blocks = nn.ModuleList()
         for before, after in pairwise(channels):
@@ -169,14 +213,15 @@ class BigGANDeepGenerator(_Generator):
         level = [2 * BASE << level for level in range(len(channels) - 1)].index(at) if at else None
         self.attention_after = None if level is None else 2 * level + 1
         self.attention = None if level is None else SelfAttention(channels[level + 1], start)
+        if not spectral_norm:
+            without_spectral_norm(self)
 
-    def forward(self, source: Tensor, label: Tensor) -> Tensor:
-        """source: z (N, L); label: (N,) int64, read only if conditional. Returns (N, C, H, W) in the data's range."""
+    def _made(self, source: Tensor, label: Tensor, truncation: float) -> Tensor:
         if self.class_vector is not None:
             source = torch.cat([source, self.class_vector(label).to(source.dtype)], dim=1)
         map_NCHW = self.dense(source).unflatten(1, self.first_map)
         for number, block in enumerate(self.blocks):
-            map_NCHW = block(map_NCHW, source)
+            map_NCHW = block(map_NCHW, source, truncation)
             if number == self.attention_after:
                 map_NCHW = self.attention(map_NCHW)
-        return self._finished(map_NCHW)
+        return self._finished(map_NCHW, truncation)

@@ -15,7 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, max_pool2d, normalize
-from torch.nn.utils.parametrize import register_parametrization
+from torch.nn.utils.parametrize import is_parametrized, register_parametrization, remove_parametrizations
+
+from .standing import Standing
 
 Start = Literal["orthogonal", "normal"]
 """Initial weights: orthogonal rows, as in the paper, or N(0, 0.02), as the published program has it for CIFAR-10."""
@@ -61,6 +63,13 @@ def spectral(layer: nn.Module, start: Start) -> nn.Module:
     return register_parametrization(started(layer, start), "weight", SpectralNorm(layer.weight))
 
 
+def without_spectral_norm(network: nn.Module) -> None:
+    """Take it from all layers, which keep their weights."""
+    for module in list(network.modules()):
+        if is_parametrized(module, "weight"):
+            remove_parametrizations(module, "weight", leave_parametrized=False)
+
+
 def convolution(inputs: int, outputs: int, kernel: int, start: Start, bias: bool = True) -> nn.Module:
     """A convolution under spectral normalisation that keeps the side."""
     return spectral(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=bias), start)
@@ -70,12 +79,14 @@ class ConditionalBatchNorm(nn.Module):
     """BatchNorm whose gain and shift follow from a condition: 1 + W_g c and W_b c, or rows of tables by the class.
 
     condition: length of c; 0 for none.  classes: of tables where there is no c; 0 for gains and shifts of all.
+    standing: truncations that it has statistics for, see `Standing`.
     """
 
-    def __init__(self, channels: int, condition: int, classes: int, start: Start) -> None:
+    def __init__(self, channels: int, condition: int, classes: int, standing: int, start: Start) -> None:
         super().__init__()
         plain = not condition and not classes
         self.norm = nn.BatchNorm2d(channels, affine=plain)
+        self.standing = Standing(channels, standing)
         self.linear = condition > 0
         if condition:
             layers = [spectral(nn.Linear(condition, channels, bias=False), start) for _ in range(2)]
@@ -85,9 +96,9 @@ class ConditionalBatchNorm(nn.Module):
             nn.init.zeros_(layers[1].weight)
         self.gain, self.shift = (None, None) if plain else layers
 
-    def forward(self, map_NCHW: Tensor, condition: Tensor) -> Tensor:
-        """(N, C, H, W) and c (N, K) or classes (N,) int64. Returns (N, C, H, W)."""
-        normal_NCHW = self.norm(map_NCHW)
+    def forward(self, map_NCHW: Tensor, condition: Tensor, truncation: float) -> Tensor:
+        """(N, C, H, W), c (N, K) or classes (N,) int64, and that of the latents. Returns (N, C, H, W)."""
+        normal_NCHW = self.standing(self.norm, map_NCHW, truncation)
         if self.gain is None:
             return normal_NCHW
         gain_NC = self.gain(condition) + (1 if self.linear else 0)

@@ -13,12 +13,13 @@ from typing import Any
 def _average(images: int, start: int, decay: float = 0.9999) -> dict[str, Any]:
     """G's average: a copy until `start` iterations of so many images are over, then its decay as a half-life."""
     half_life = round(math.log(0.5) / math.log(decay) * images)
-    return {"half_life_images": [{"value": 0, "until": start * images}, {"value": half_life}], "ramp": 0.0}
+    course = [{"value": 0, "until": start * images}, {"value": half_life}]
+    return {"half_life_images": course, "ramp": 0.0, "buffers": "averaged"}
 
 
 BIGGAN: dict[str, Any] = {
     "data": {"name": "folder", "size": 128},
-    "generator": {"name": "biggan", "conditional": True},
+    "generator": {"name": "biggan", "conditional": True, "standing": 51},
     "discriminator": {"name": "biggan"},
     "loss": {"name": "hinge", "n_critic": 2},
     "penalty": {"orthogonal": {"weight": 1e-4}},
@@ -26,16 +27,17 @@ BIGGAN: dict[str, Any] = {
     "batch": 2048,
     "optimizer": {"name": "adam", "lr": 2e-4, "betas": [0.0, 0.999], "eps": 1e-6, "G": {"lr": 5e-5}},
     "ema": _average(2 * 2048, 20_000),
-    "trainer": {"micro_batch": 256},
+    "trainer": {"micro_batch": 256, "fake_labels": "uniform"},
 }
 """ImageNet at 128x128, `--data folder:PATH` with a sub-folder a class: batches of 2,048, computed as 8 of 256.
 
 614 million images = 150,000 G iterations of 2 D updates. Hinge loss, step sizes of 5e-5 for G and 2e-4 for D.
+Statistics to sample with are measured for 51 truncations, as for the published models.
 """
 
 BIGGAN_DEEP: dict[str, Any] = {
     **BIGGAN,
-    "generator": {"name": "biggan-deep", "conditional": True},
+    "generator": {"name": "biggan-deep", "conditional": True, "standing": 51},
     "discriminator": {"name": "biggan-deep"},
 }
 """`biggan` with the networks of BigGAN-deep."""
@@ -44,6 +46,7 @@ BIGGAN_CIFAR: dict[str, Any] = {
     "data": {"name": "cifar10"},
     "generator": {
         "name": "biggan", "latent": 128, "skip_latent": False, "shared": 0, "start": "normal", "conditional": True,
+        "standing": 11,
     },
     "discriminator": {"name": "biggan", "start": "normal"},
     "loss": {"name": "hinge", "n_critic": 4},
@@ -51,6 +54,7 @@ BIGGAN_CIFAR: dict[str, Any] = {
     "batch": 50,
     "optimizer": {"name": "adam", "lr": 2e-4, "betas": [0.0, 0.999]},
     "ema": _average(4 * 50, 1_000),
+    "trainer": {"fake_labels": "uniform"},
 }  # fmt: skip
 """CIFAR-10 as the author's program trains it: 25 million images = 125,000 G iterations of 4 D updates on 50 pictures.
 
@@ -59,7 +63,7 @@ z enters at the first map alone, each BatchNorm has tables of gains by class, we
 
 BIGGAN_MINI: dict[str, Any] = {
     "data": {"name": "fashion-mini", "size": 32},
-    "generator": {"name": "biggan", "width": 16, "latent": 32, "shared": 32, "conditional": True},
+    "generator": {"name": "biggan", "width": 16, "latent": 32, "shared": 32, "conditional": True, "standing": 11},
     "discriminator": {"name": "biggan", "width": 16},
     "loss": {"name": "hinge", "n_critic": 2},
     "penalty": {"orthogonal": {"weight": 1e-4}},
@@ -67,5 +71,6 @@ BIGGAN_MINI: dict[str, Any] = {
     "batch": 50,
     "optimizer": {"name": "adam", "lr": 2e-4, "betas": [0.0, 0.999]},
     "ema": {"half_life_images": 10_000},
+    "trainer": {"fake_labels": "uniform"},
 }
 """`biggan` a quarter as wide, for a CPU: 1,500 updates of G."""

@@ -8,6 +8,8 @@ Differences from the paper:
 - Any number of channels on either side, any height and width that are multiples of 4, any range.
 - `width` and `blocks` are options; the defaults are the paper's 64, and 9 from 256 pixels on, 6 below.
 - `upsampling="nearest"` doubles the side by copies of pixels and a convolution, as other programs do.
+- `halving="filtered"` and `upsampling="filtered"` change the side by filters between plain convolutions (Zhang 2019,
+  arXiv:1904.11486), as CUT does (Park et al. 2020, arXiv:2007.15651).
 
 The paper leaves open, and here is chosen: InstanceNorm without gains (Ulyanov et al. have none; convolutions keep their
 biases), upsampling by transposed 3x3 convolutions of stride 2, a residual block ends in its sum, without a ReLU.
@@ -24,6 +26,7 @@ from torch import Tensor, nn
 
 import ganzoo
 
+from .filters import FilteredDouble, FilteredHalf
 from .instance_norm import InstanceNorm
 
 MANY_BLOCKS_FROM = 256
@@ -35,7 +38,9 @@ class CycleGANGenerator(ganzoo.Generator):
 
     width: channels of the first map, 64 in the paper; twice and four times as many in the middle.
     blocks: residual blocks; None takes the paper's 6, or 9 if the shorter side has at least 256 pixels.
-    upsampling: "transposed" convolutions of stride 2, or "nearest" pixels and a convolution.
+    halving: "strided" convolutions, or plain ones and what is "filtered" by [1, 2, 1] behind them.
+    upsampling: "transposed" convolutions of stride 2, or "nearest" pixels or those "filtered" by [1, 3, 3, 1], and a
+    convolution.
     Raises `Incompatible` without pictures to translate, for two sizes, and for sides that are no multiples of 4.
     """
 
@@ -47,7 +52,8 @@ class CycleGANGenerator(ganzoo.Generator):
         *,
         width: int = 64,
         blocks: int | None = None,
-        upsampling: Literal["transposed", "nearest"] = "transposed",
+        upsampling: Literal["transposed", "nearest", "filtered"] = "transposed",
+        halving: Literal["strided", "filtered"] = "strided",
     ) -> None:
         super().__init__()
         source = _translatable(source, target)
@@ -60,10 +66,8 @@ class CycleGANGenerator(ganzoo.Generator):
             nn.ReflectionPad2d(3),
             nn.Conv2d(source.shape[0], width, 7),
             *_normalised(),
-            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
-            *_normalised(),
-            nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1),
-            *_normalised(),
+            *_halve(width, 2 * width, halving),
+            *_halve(2 * width, 4 * width, halving),
             *(ResidualBlock(4 * width) for _ in range(blocks)),
             *_double(4 * width, 2 * width, upsampling),
             *_normalised(),
@@ -117,9 +121,16 @@ def _normalised() -> tuple[nn.Module, nn.Module]:
     return InstanceNorm(), nn.ReLU()
 
 
+def _halve(inputs: int, outputs: int, halving: str) -> list[nn.Module]:
+    if halving == "filtered":
+        return [nn.Conv2d(inputs, outputs, 3, padding=1), *_normalised(), FilteredHalf(outputs)]
+    return [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), *_normalised()]
+
+
 def _double(inputs: int, outputs: int, upsampling: str) -> list[nn.Module]:
-    if upsampling == "nearest":
-        return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1)]
+    if upsampling != "transposed":
+        double = FilteredDouble(inputs) if upsampling == "filtered" else nn.Upsample(scale_factor=2)
+        return [double, nn.Conv2d(inputs, outputs, 3, padding=1)]
     # with output_padding the side doubles exactly; without, it ends one short
     return [nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)]
 

@@ -91,6 +91,60 @@ def test_generators(huggan, blocks):
     assert code.shape == (1, *model.target.shape)
 
 
+class Filter(nn.Module):
+    """CUT's, by plain sums of shifted maps."""
+
+    def __init__(self, channels: int, doubles: bool) -> None:
+        super().__init__()
+        taps = torch.tensor([1.0, 3, 3, 1] if doubles else [1.0, 2, 1])
+        kernel = taps[:, None] * taps / taps.sum() ** 2 * (4 if doubles else 1)
+        self.register_buffer("filt", kernel.expand(channels, 1, -1, -1).clone())
+        self.doubles = doubles
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.doubles:
+            x = nn.functional.pad(x, (1, 1, 1, 1), mode="reflect")
+            height, width = x.shape[2] - 2, x.shape[3] - 2
+            return sum(
+                self.filt[0, 0, i, j] * x[:, :, i : i + height : 2, j : j + width : 2]
+                for i in range(3)
+                for j in range(3)
+            )
+        x = nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
+        for axis in (2, 3):  # each value between two old ones is 3/4 of the near and 1/4 of the far one
+            inner, size = x.narrow(axis, 1, x.shape[axis] - 2), x.shape[axis] - 2
+            before, after = x.narrow(axis, 0, size), x.narrow(axis, 2, size)
+            both = torch.stack([0.75 * inner + 0.25 * before, 0.75 * inner + 0.25 * after], dim=axis + 1)
+            x = both.flatten(axis, axis + 1)
+        return x
+
+
+@pytest.mark.parametrize(("halving", "doubling"), [(True, True), (True, False)])
+def test_generators_of_cut_filter_where_they_change_the_side(halving, doubling):
+    torch.manual_seed(2)
+    norm, width = nn.InstanceNorm2d, 4
+    layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, width, 7), norm(width), nn.ReLU()]
+    for factor in (1, 2):
+        layers += [nn.Conv2d(factor * width, 2 * factor * width, 3, 1, 1), norm(2 * factor * width), nn.ReLU()]
+        layers += [Filter(2 * factor * width, doubles=False)]
+    layers += [Block("conv_block", 4 * width, False, norm) for _ in range(2)]
+    for factor in (4, 2):
+        inputs, outputs = factor * width, factor * width // 2
+        if doubling:
+            layers += [Filter(inputs, doubles=True), nn.Conv2d(inputs, outputs, 3, 1, 1)]
+        else:
+            layers += [nn.ConvTranspose2d(inputs, outputs, 3, 2, 1, 1)]
+        layers += [norm(outputs), nn.ReLU()]
+    network = nn.Module()
+    network.model = nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
+    network.eval().requires_grad_(False)
+    torch.save(network.state_dict(), "latest_net_G.pth")
+    model = convert("latest_net_G.pth")
+    assert model.config.options.get("upsampling") == ("filtered" if doubling else None)
+    x = pictures(32)
+    close(model.generator(x, torch.zeros(2, dtype=torch.int64)), network.model(x))
+
+
 def test_size_is_the_users_to_say(folder):
     network = original(colours=1)
     torch.save(network.state_dict(), "latest_net_G_A.pth")
@@ -136,12 +190,12 @@ def test_discriminator():
     ("change", "reason"),
     [
         ({"norm": nn.BatchNorm2d}, "normalises by batches"),
-        ({"extra": "model.6.filt"}, "filters before it halves"),
+        ({"extra": "model.6.filt"}, "filters by other numbers of pixels"),
     ],
 )
 def test_what_is_computed_otherwise_is_refused(capsys, change, reason):
     extra = change.pop("extra", None)
-    state = original(**change).state_dict() | ({extra: torch.zeros(1)} if extra else {})
+    state = original(**change).state_dict() | ({extra: torch.zeros(4, 1, 5, 5)} if extra else {})
     torch.save(state, "G.pth")
     with pytest.raises(SystemExit) as caught:
         main(["convert", "G.pth"])

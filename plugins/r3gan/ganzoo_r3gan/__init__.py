@@ -27,6 +27,13 @@ _COMPONENTS = [
         "20.7 M parameters at 3x32x32",
     ),
     ganzoo.Component(
+        "converter",
+        "r3gan-own",
+        "ganzoo_r3gan.converters:R3GAN",
+        "G_ema and D of the authors' program (.pkl)",
+        _PAPER,
+    ),
+    ganzoo.Component(
         "recipe",
         "r3gan-cifar",
         f"{_RECIPES}:R3GAN_CIFAR",
@@ -71,5 +78,5 @@ _COMPONENTS = [
 
 @ganzoo.hookimpl
 def ganzoo_components() -> Iterable[ganzoo.Component]:
-    """List this plugin's networks and recipes."""
+    """List this plugin's networks, converter and recipes."""
     return _COMPONENTS
