@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import sys
 import tomllib
@@ -214,11 +215,25 @@ def test_plugins_import_only_public_names(path: Path):
             names = {alias.name for alias in node.names}
             assert names <= set(ganzoo.__all__), names - set(ganzoo.__all__)
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            top = (node.module or "").split(".")
-            assert top[0] != "ganzoo", f"{path.name} imports from {node.module}"
-            assert not top[0].startswith("ganzoo_") or top[0] == own, f"{path.name} imports {node.module}"
+            top, _, rest = (node.module or "").partition(".")
+            assert top != "ganzoo", f"{path.name} imports from {node.module}"
+            if top.startswith("ganzoo_") and top != own:
+                assert rest == "parts", (
+                    f"{path.name} imports {node.module}: others' plugins lend what is in their `parts`"
+                )
+                assert {alias.name for alias in node.names} <= set(importlib.import_module(node.module).__all__)
         elif isinstance(node, ast.Import):
-            assert not any(alias.name.startswith("ganzoo.") for alias in node.names)
+            assert not any(alias.name.startswith(("ganzoo.", "ganzoo_")) for alias in node.names)
+
+
+def test_plugins_borrow_in_one_direction():
+    found: dict[str, set[str]] = {}
+    for path in _plugin_files():
+        names = {name.partition(".")[0] for name in _imports(path)}
+        own = path.relative_to(ROOT / "plugins").parts[1]
+        found.setdefault(own, set()).update(name for name in names if name.startswith("ganzoo_") and name != own)
+    assert found["ganzoo_stylegan"] == {"ganzoo_stylegan2"}
+    assert _circle(found) == []
 
 
 def test_the_trainer_names_no_part_of_the_zoo():

@@ -215,7 +215,7 @@ def test_batch_and_step_size_go_by_level(tmp_path):
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_optimisers_may_be_reset_where_a_level_comes_in(reset):
+def test_optimisers_may_be_reset_at_both_ends_of_a_fade(reset):
     trainer = make(recipe_of(growth={"reset_optimizers": reset}))
     for _ in range(5):
         trainer.iterate()
@@ -226,6 +226,9 @@ def test_optimisers_may_be_reset_where_a_level_comes_in(reset):
     trainer.iterate()
     assert team.optimizer.state[base]["step"] == (1 if reset else 6) and team.optimizer.state[block]["step"] == 1
     assert (base - before).abs().max() < 3e-3, "weights go on from where they are"
+    for _ in range(3):
+        trainer.iterate()
+    assert team.optimizer.state[base]["step"] == (1 if reset else 9), "after 64 images level 1 is all there"
 
 
 @pytest.mark.parametrize("kind", ["generator", "discriminator", "augmentation"])

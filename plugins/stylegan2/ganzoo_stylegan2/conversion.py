@@ -67,14 +67,14 @@ def with_discriminator(conversion: ganzoo.Conversion, tensors: dict[str, np.ndar
     )
 
 
-def channels(widths: list[int], side: int) -> dict[str, Any]:
+def channels(widths: list[int], side: int, network: str = "stylegan2") -> dict[str, Any]:
     """Options that give these channels, from 4 pixels up. Raises `ConversionError` if none do."""
     most, base = widths[0], widths[-1] * side
     if all(width == most for width in widths):
         return {"channel_base": "constant", "channel_max": most}
     if widths != [min(base // (SMALLEST << level), most) for level in range(len(widths))]:
         raise ganzoo.ConversionError(
-            f"its maps from 4 pixels up have {', '.join(map(str, widths))} channels: stylegan2 here has base / side, "
+            f"its maps from 4 pixels up have {', '.join(map(str, widths))} channels: {network} here has base / side, "
             "up to a largest number"
         )
     return {"channel_base": base, "channel_max": most}

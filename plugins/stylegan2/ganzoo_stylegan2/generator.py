@@ -25,10 +25,8 @@ import ganzoo
 from .bounds import keep_within
 from .layers import Filter, Linear, activate, modulated_convolution
 from .mapping import Mapping
-from .networks import SMALLEST, ChannelBase, positive, refuse_unlabelled, widths
-
-MEAN_DECAY = 0.995
-"""Weight of the old mean style at each forward pass in training, as in the published program."""
+from .mixing import follow_mean, mix
+from .networks import SMALLEST, ChannelBase, positive, refuse_translation, refuse_unlabelled, widths
 
 
 class StyleGAN2Generator(ganzoo.Generator):
@@ -57,11 +55,7 @@ class StyleGAN2Generator(ganzoo.Generator):
         conditional: bool = False,
     ) -> None:
         super().__init__()
-        if source is not None:
-            raise ganzoo.Incompatible(
-                f"generator stylegan2 makes pictures from latents, it cannot translate {source}: "
-                "choose a generator that translates, or a loss that plays with latents"
-            )
+        refuse_translation(source)
         refuse_unlabelled("generator", conditional, classes)
         channels = widths(target, channel_base, channel_max)
         if not 0 <= mixing <= 1:
@@ -101,9 +95,9 @@ class StyleGAN2Generator(ganzoo.Generator):
         """source: z (N, Z); label: (N,) int64, read only if conditional. Returns (N, C, H, W) in the data's range."""
         style = self.map(source, label)
         if self.training:
-            mean = style[:, 0].detach().mean(dim=0).to(self.mean_style.dtype)
-            self.mean_style.lerp_(mean, 1 - MEAN_DECAY)
-            style = self._mix(style, source, label)
+            follow_mean(self.mean_style, style[:, 0])
+            if self.mixing:
+                style = mix(style, self.map(torch.randn_like(source), label), self.mixing, self.styles)
         return self.synthesise(style)
 
     def truncated(self, source: Tensor, label: Tensor, truncation: float) -> Tensor:
@@ -113,17 +107,6 @@ class StyleGAN2Generator(ganzoo.Generator):
         """
         style = self.map(source, label)
         return self.synthesise(self.mean_style.to(style.dtype).lerp(style, truncation))
-
-    def _mix(self, style_NLS: Tensor, source: Tensor, label: Tensor) -> Tensor:
-        """Replace the styles from a random layer on by those of another latent (arXiv:1812.04948, section 3.1)."""
-        if self.mixing == 0:
-            return style_NLS
-        n, device = len(source), source.device
-        other_NLS = self.map(torch.randn_like(source), label)
-        crossover_N = torch.randint(1, self.styles, (n,), device=device)
-        crossover_N = crossover_N.where(torch.rand(n, device=device) < self.mixing, self.styles)
-        first_NL = torch.arange(self.styles, device=device) < crossover_N[:, None]
-        return torch.where(first_NL[:, :, None], style_NLS, other_NLS)
 
 
 class _Level(nn.Module):

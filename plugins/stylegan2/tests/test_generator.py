@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 import ganzoo
-from ganzoo_stylegan2.generator import MEAN_DECAY, StyleGAN2Generator
+from ganzoo_stylegan2.generator import StyleGAN2Generator
+from ganzoo_stylegan2.mixing import MEAN_DECAY
 
 GRAY_16, COLOUR_32 = ganzoo.Sample((1, 16, 16)), ganzoo.Sample((3, 32, 32))
 SMALL = {"latent": 6, "style": 8, "mapping_layers": 2, "channel_max": 8}
