@@ -31,6 +31,7 @@ ROOMS = [
     {"planning"},
     {"conversion", "latents"},
     {"hub", "report", "export", "testing"},
+    {"page"},
     {"api"},
     {"cli"},
 ]
