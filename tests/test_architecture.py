@@ -32,6 +32,7 @@ ROOMS = [
     {"planning"},
     {"conversion", "latents"},
     {"hub", "report", "export", "testing"},
+    {"page"},
     {"api"},
     {"cli"},
 ]

@@ -18,6 +18,8 @@ from .launcher import explain
 
 _MODULES = {
     "export": "formats",
+    "page": "formats",
+    "play": "formats",
     "convert": "formats",
     "check": "train",
     "list": "catalogue",

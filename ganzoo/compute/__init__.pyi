@@ -1,5 +1,6 @@
 from . import memory as memory
 from .device import device_of as device_of
+from .device import hardware as hardware
 from .device import pick_device as pick_device
 from .device import pick_precision as pick_precision
 from .device import random_state as random_state

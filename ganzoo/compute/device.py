@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,23 @@ def pick_device(name: str = "auto") -> torch.device:
 def device_of(module: nn.Module) -> torch.device:
     """Where a module's parameters live; the CPU if it has none."""
     return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+
+
+def hardware(device: torch.device) -> str:
+    """The name of a device, of a CPU with its cores: what a time or a rounding belongs to."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    name = " ".join(_processor().split())
+    return f"{device.type}, {os.cpu_count()} cores" + (f", {name}" if name else "")
+
+
+def _processor() -> str:
+    """As Linux tells it, or else as Python knows it; empty where nobody says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next(line.partition(":")[2] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
 
 
 def pick_precision(name: str, device: torch.device) -> str:

@@ -7,6 +7,7 @@ from .datachoice import data_to_measure as data_to_measure
 from .datachoice import lesson as lesson
 from .evaluation import Bench as Bench
 from .evaluation import Question as Question
+from .features import cache_folder as cache_folder
 from .features import data_name as data_name
 from .features import learned_name as learned_name
 from .features import learned_path as learned_path

@@ -109,6 +109,11 @@ class Bench:
         self._doubt()
         return [self._metric(name, [draw[name] for draw in draws], facts) for name in draws[0]]
 
+    def first(self, generator: nn.Module, classes: int, count: int) -> Tensor:
+        """The first of the samples that `measure` measures, (count, *shape)."""
+        known = classes if getattr(generator, "conditional", False) else 0
+        return _Source(generator, known, self.question.seed, self.question.samples).first(count)
+
     def _doubt(self) -> None:
         """Warn, once, of an FID of few samples."""
         if self.extractor is None or "fid" not in self.metrics or self._warned:
@@ -196,6 +201,12 @@ class _Source:
     classes: int
     seed: int
     count: int
+
+    def first(self, count: int) -> Tensor:
+        """The first `count` samples, on the CPU."""
+        with quietly(self.generator, self.seed):
+            latents = draw_latents(self.generator, self.count)[:count]
+            return generate(self.generator, latents, torch.arange(len(latents)) % max(self.classes, 1))
 
     def each(self, look: Callable[[Tensor], Tensor]) -> Tensor:
         """What `look` makes of each batch, joined. The batches, float32 (N, *shape), are what `Model.sample` draws.

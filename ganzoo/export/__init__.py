@@ -1,5 +1,19 @@
 """A generator as one ONNX file, which runs without ganzoo and without torch, and knows what it holds."""
 
-from .writing import Exported, Port, export, refuse_path
+from .draws import distribution
+from .subject import OPEN, StyleMapping, Subject, Synthesis
+from .writing import Exported, Port, content, export, refuse_libraries, refuse_path
 
-__all__ = ["Exported", "Port", "export", "refuse_path"]
+__all__ = [
+    "OPEN",
+    "Exported",
+    "Port",
+    "StyleMapping",
+    "Subject",
+    "Synthesis",
+    "content",
+    "distribution",
+    "export",
+    "refuse_libraries",
+    "refuse_path",
+]

@@ -104,7 +104,7 @@ def _runner(engine: Any, data: bytes) -> Callable[[Mapping[str, Tensor]], Tensor
 
     def run(given: Mapping[str, Tensor]) -> Tensor:
         with _explained():
-            (found,) = session.run(["sample"], {name: tensor.numpy() for name, tensor in given.items()})
+            (found,) = session.run(None, {name: tensor.numpy() for name, tensor in given.items()})
             return torch.from_numpy(found)
 
     return run

@@ -22,10 +22,12 @@ def facts(subject: Subject, config: Config, name: str, random: bool) -> dict[str
         "plugin": config.plugin.distribution,
         "plugin_version": config.plugin.version,
         "ganzoo": __version__,
-        "sample_shape": list(subject.target.shape),
-        "sample_range": _range(subject.target.to_dict()),
+        f"{subject.output}_shape": list(subject.target.shape),
+        f"{subject.output}_range": _range(subject.target.to_dict()),
     }
-    if subject.source is None:
+    if subject.names[0] == "style":
+        found["style_shape"] = list(subject.inputs(1)[0].shape[1:])
+    elif subject.source is None:
         found["latent_shape"] = list(subject.inputs(1)[0].shape[1:])
         found["latent_distribution"] = distribution(subject.generator)
     else:

@@ -10,7 +10,7 @@ from io import StringIO
 from typing import Any
 
 import torch
-from torch.export import Dim, ExportedProgram
+from torch.export import ExportedProgram
 
 from ..errors import ModelError, first_line
 from .libraries import library
@@ -35,7 +35,7 @@ def translate(subject: Subject, what: str) -> Any:
     if size > MOST_BYTES:
         raise ModelError(f"{what} has {size / 2**30:.1f} GiB of weights: an ONNX file holds less than 2 GiB")
     with _hushed(), torch.no_grad():
-        shapes = tuple({0: Dim("batch", min=1)} for _ in subject.names)
+        shapes = subject.shapes()
         traced = _trace(subject, shapes, what)
         try:
             program = torch.onnx.export(
@@ -43,7 +43,7 @@ def translate(subject: Subject, what: str) -> Any:
                 dynamo=True,
                 dynamic_shapes=shapes,
                 input_names=subject.names,
-                output_names=["sample"],
+                output_names=[subject.output],
                 verbose=False,
             )
             assert program is not None

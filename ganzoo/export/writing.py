@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
 from ..files import write_atomically
-from ..models import Model
+from ..models import Config, Model
 from .comparison import BATCHES, compare, is_random, refuse_invalid
 from .facts import facts
 from .libraries import library, runtime
@@ -54,6 +54,11 @@ def refuse_path(path: Path) -> None:
         raise UsageError(f"{path} is a folder: name the file to write")
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent}")
+    refuse_libraries()
+
+
+def refuse_libraries() -> None:
+    """Raise `UsageError` without the libraries that exporting takes. Fast."""
     for module in ("onnx", "onnxscript"):
         library(module)
 
@@ -67,10 +72,20 @@ def export(model: Model, path: Path, name: str, *, to: str | None = None, trunca
     Raises `ModelError` for a generator that torch cannot export, or a file that is not its equal; `UsageError`.
     """
     refuse_path(path)
-    subject = Subject(model, to, truncation).eval()
-    config = model.config
-    proto = translate(subject, f"generator {config.generator} of plugin {config.plugin.name}")
-    metadata = facts(subject, config, name, is_random(proto.graph))
+    exported, data = content(Subject(model, to, truncation), model.config, name)
+    if exported.difference is not None:
+        batches = " and ".join(map(str, BATCHES))
+        log.info("onnxruntime %s gives torch's samples in batches of %s: values differ by %.1g at most",
+                 runtime().__version__, batches, exported.difference)  # fmt: skip
+    write_atomically(path, data)
+    return replace(exported, path=str(path))
+
+
+def content(subject: Subject, config: Config, name: str) -> tuple[Exported, bytes]:
+    """What a file of a subject holds, checked and compared; it is not written yet. Raises `ModelError`."""
+    proto = translate(subject.eval(), f"generator {config.generator} of plugin {config.plugin.name}")
+    graph = proto.graph
+    metadata = facts(subject, config, name, is_random(graph))
     library("onnx").helper.set_model_props(proto, metadata)
     proto.doc_string = f"{name}: generator {config.generator}, exported by ganzoo {metadata['ganzoo']}"
     data: bytes = proto.SerializeToString()
@@ -78,20 +93,9 @@ def export(model: Model, path: Path, name: str, *, to: str | None = None, trunca
     difference = compare(data, subject)
     if difference is None:
         log.warning("the file was not compared with torch's samples: that needs onnxruntime (pip install onnxruntime)")
-    else:
-        batches = " and ".join(map(str, BATCHES))
-        log.info("onnxruntime %s gives torch's samples in batches of %s: values differ by %.1g at most",
-                 runtime().__version__, batches, difference)  # fmt: skip
-    write_atomically(path, data)
-    graph = proto.graph
-    return Exported(
-        str(path),
-        tuple(map(_port, graph.input)),
-        tuple(map(_port, graph.output)),
-        next(one.version for one in proto.opset_import if not one.domain),
-        metadata,
-        difference,
-    )
+    ports = tuple(map(_port, graph.input)), tuple(map(_port, graph.output))
+    opset = next(one.version for one in proto.opset_import if not one.domain)
+    return Exported("", *ports, opset, metadata, difference), data
 
 
 def _port(value: Any) -> Port:

@@ -1,6 +1,7 @@
 from . import diagnosis as diagnosis
 from .diagnosis import diagnose as diagnose
 from .history import FINDINGS as FINDINGS
+from .history import MEASURED as MEASURED
 from .history import METRICS as METRICS
 from .history import RECIPE as RECIPE
 from .history import History as History

@@ -14,6 +14,8 @@ from ..files import read_bounded
 from ..recipes import stricttoml
 
 RECIPE, METRICS = "recipe.toml", "metrics.jsonl"
+MEASURED = "measured"
+"""The folder in a run with pictures of samples that evaluations measured."""
 FINDINGS = "findings"
 """The key of a row's findings; all other values of a row are numbers."""
 _MAX_ROWS_BYTES = 2**30
@@ -26,6 +28,7 @@ class History:
 
     recipe, recipe_text: of `recipe.toml`.  rows: of `metrics.jsonl`, by images, with finite numbers and findings only.
     damaged: lines that could not be read.  previews: pictures of the fixed samples, by images.
+    measured: pictures of samples that were measured while training, by images.
     training: facts that were saved with the model.  evaluations: its results, and the last ones of a run that goes on.
     `model` is the folder of the model.
     """
@@ -36,6 +39,7 @@ class History:
     rows: list[dict[str, Any]] = field(default_factory=list)
     damaged: int = 0
     previews: list[tuple[int, Path]] = field(default_factory=list)
+    measured: list[tuple[int, Path]] = field(default_factory=list)
     training: Mapping[str, Any] = field(default_factory=dict)
     evaluations: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -80,10 +84,16 @@ def read_history(folder: Path) -> History:
         text,
         rows,
         damaged,
-        [(int(one.stem), one) for one in sorted((folder / "samples").glob("[0-9]*.png")) if one.stem.isdigit()],
+        _pictures(folder / "samples"),
+        _pictures(folder / MEASURED),
         training if isinstance(training, dict) else {},
         _evaluations(_results(config.get("metrics")), _results(_json(folder / "evaluation.json").get("last"))),
     )
+
+
+def _pictures(folder: Path) -> list[tuple[int, Path]]:
+    """Pictures that are named by images, in their order."""
+    return sorted((int(one.stem), one) for one in folder.glob("[0-9]*.png") if one.stem.isdigit())
 
 
 def told_damage(folder: Path, damaged: int) -> str:

@@ -8,7 +8,10 @@ from .lookup import hub_reference as hub_reference
 from .lookup import local_folder as local_folder
 from .lookup import model_folder as model_folder
 from .lookup import refuse_large_config as refuse_large_config
+from .publish import commit as commit
+from .publish import prepare as prepare
 from .publish import push as push
 from .pull import search as search
+from .pull import whole_folder as whole_folder
 from .space import push_space as push_space
 from .start import starting_point as starting_point

@@ -6,19 +6,21 @@ import errno
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import torch
 
 from ..errors import HubError, ModelError, printable
-from ..models import Reference, load_model, refuse_other_weights
+from ..models import Reference, is_reference, load_model, refuse_other_weights, trained
 from .hubclient import ask, connect
 from .hubsnapshot import look_up, refuse_stray_paths
-from .lookup import download, refuse_large_config
+from .lookup import download, hub_reference, local_folder, model_folder, refuse_large_config
 
 _WANTED = re.compile(
     r"README\.md|config\.json|evaluation\.json|samples\.png|(model|discriminator)\.safetensors"
@@ -56,6 +58,17 @@ def pull(reference: Reference, out: Path | None = None, token: str | None = None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return out
+
+
+@contextmanager
+def whole_folder(model: str, token: str | None = None) -> Iterator[Path]:
+    """MODEL's folder; one on the Hub is brought here whole, with its card and pictures, for as long as it is used."""
+    if local_folder(model) is not None or model in trained() or not is_reference(model):
+        yield model_folder(model, token=token)
+        return
+    reference = hub_reference(model)
+    with TemporaryDirectory(prefix="ganzoo-") as beside:
+        yield pull(reference, Path(beside) / "model", token)
 
 
 def _made(folder: Path) -> Path:

@@ -1,4 +1,5 @@
 from . import pictures as pictures
+from .cards.card import card_text as card_text
 from .cards.card import read_card as read_card
 from .cards.card import render as render
 from .cards.card import shared as shared

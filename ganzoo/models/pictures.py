@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _GAP, _BACKGROUND = 2, 255
 _BAR = 24  # for a title
+_BETWEEN = 16  # two pictures beside each other
 _TILE, _FRAME = 56, 256  # smaller pictures, and frames of films, are enlarged by a whole factor, so that one sees them
 
 
@@ -91,11 +92,18 @@ def grid(samples: Tensor, spec: Sample, columns: int | None = None) -> Image.Ima
 
 def side_by_side(real: Image.Image, fake: Image.Image, titles: tuple[str, str] = ("real", "generated")) -> Image.Image:
     """Real samples on the left, generated ones on the right, each with its title."""
-    gap = 16
-    sheet = Image.new("RGB", (real.width + fake.width + gap, max(real.height, fake.height) + _BAR), (255, 255, 255))
-    for image, left, title in ((real, 0, titles[0]), (fake, real.width + gap, titles[1])):
+    width = real.width + fake.width + _BETWEEN
+    sheet = Image.new("RGB", (width, max(real.height, fake.height) + _BAR), (255, 255, 255))
+    for image, left, title in ((real, 0, titles[0]), (fake, real.width + _BETWEEN, titles[1])):
         sheet.paste(titled(image, title), (left, 0))
     return sheet
+
+
+def apart(sheet: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Both pictures of `side_by_side` again, without their titles, where they are of one size."""
+    side = (sheet.width - _BETWEEN) // 2
+    left, right = (sheet.crop((at, _BAR, at + side, sheet.height)) for at in (0, sheet.width - side))
+    return left, right
 
 
 def enlarged(image: Image.Image) -> Image.Image:

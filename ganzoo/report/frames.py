@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from PIL import Image
 
+from ..models import pictures
+
 Item = TypeVar("Item")
 _MOST_FRAMES = 60
 _WIDEST = 900
@@ -56,6 +58,17 @@ def frame_of(images: int, path: Path) -> Frame | None:
         with Image.open(path) as picture:
             picture.load()
             return Frame(images, data_url(picture), *picture.size)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def halves_of(path: Path) -> tuple[str, str] | None:
+    """Real and generated samples of a picture with both beside each other, as data URLs; None if it cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            real, generated = pictures.apart(picture)
+            return data_url(real), data_url(generated)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
 

@@ -14,14 +14,16 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from ..errors import GanzooError
+from ..errors import GanzooError, printable
 from ..evaluation import group_by_recipe, leaves
 from ..files import write_atomically
 from ..health import Finding, History, evaluated, open_findings, read_history, written
 from ..health.verdict import verdict
 from ..version import __version__
 from .charts import Drawing, draw
-from .frames import Frame, data_url, evenly, film, frame_of
+from .evaluations import measured, table
+from .frames import Frame, data_url, evenly, film, frame_of, halves_of
+from .looks import report_style
 from .panels import compared_panels, grouped_panels, marks, panels
 
 _FILM_BYTES = 3_000_000
@@ -59,7 +61,7 @@ def render(folder: Path, others: Sequence[Path] = (), options: Options | None = 
         loader=jinja2.PackageLoader("ganzoo.report"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    style, script = (_source(environment, name) for name in ("report.css", "report.js"))
+    script = _source(environment, "report.js")
     frames, lost = film(history.previews, _FILM_BYTES // (1 + len(compared)))
     findings = recorded(history)
     drawings = _drawings(history, compared, findings, options.group)
@@ -81,12 +83,14 @@ def render(folder: Path, others: Sequence[Path] = (), options: Options | None = 
         compared=[_compared(one) for one in [history, *compared]] if compared else [],
         differences=_differences([history, *compared]) if compared else [],
         **_pictures(history, options),
-        evaluations=[_evaluation(one) for one in history.evaluations],
+        evaluations=table([history, *compared]),
+        measured=measured(history),
+        runs=_labels([history, *compared]),
         command=_command(history),
         recipe=history.recipe_text.strip(),
         environment=[(str(key), str(value)) for key, value in history.training.items()],
         data=_embedded(data),
-        style=style,
+        style=report_style(),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         live=options.live,
@@ -140,8 +144,8 @@ def _groups(runs: Sequence[History]) -> dict[str, list[History]]:
 
 def _pictures(history: History, options: Options) -> dict[str, Any]:
     """Real beside generated, and the nearest training pictures, as far as they can be had."""
-    sheet = frame_of(0, history.folder / "real-versus-generated.png")
-    found: dict[str, Any] = {"real": {"sheet": sheet} if sheet else None, "nearest": None, "no_neighbours": ""}
+    halves = halves_of(history.folder / "real-versus-generated.png")
+    found: dict[str, Any] = {"real": halves, "nearest": None, "no_neighbours": ""}
     if not options.neighbours:
         return found | {"no_neighbours": "Left out here; `ganzoo report` looks for them.".replace("`", "")}
     from .neighbours import neighbours
@@ -149,8 +153,8 @@ def _pictures(history: History, options: Options) -> dict[str, Any]:
     near = neighbours(history, options.data)
     if isinstance(near, str):
         return found | {"no_neighbours": near}
-    if sheet is None:
-        found["real"] = {"sheet": None, "real": data_url(near.real), "generated": data_url(near.generated)}
+    if halves is None:
+        found["real"] = data_url(near.real), data_url(near.generated)
     looked = "all" if near.looked_at == near.total else f"{near.looked_at:,} of the"
     mirrored = ", mirrored ones too" if near.mirrored else ""
     about = (
@@ -196,13 +200,9 @@ def _facts(history: History) -> list[str]:
              if isinstance(part := recipe.get(key), Mapping)}  # fmt: skip
     total = f" of {_total(history):,}" if _total(history) else ""
     facts = [f"{history.images:,}{total} images", f"recipe {recipe.get('name', 'unnamed')}"]
-    return facts + [f"{key} {name}" for key, name in names.items() if name] + [f"seed {recipe.get('seed', '?')}"]
-
-
-def _evaluation(one: Mapping[str, Any]) -> dict[str, str]:
-    value = one.get("value")
-    shown = f"{value:.4g}" if isinstance(value, int | float) else str(value)
-    return {key: str(one.get(key, "")) for key in ("name", "data", "samples")} | {"value": shown}
+    facts += [f"{key} {name}" for key, name in names.items() if name] + [f"seed {recipe.get('seed', '?')}"]
+    hardware = history.training.get("device")
+    return [*facts, f"trained on {printable(hardware)}"] if isinstance(hardware, str) else facts
 
 
 def _command(history: History) -> str:

@@ -55,15 +55,26 @@ def _chunks(matches: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
 
 
 def compared_panels(histories: Sequence[History], labels: Sequence[str]) -> list[Chart]:
-    """One chart a quantity, one curve a run."""
+    """One chart a quantity, one curve a run; losses of different kinds are no one quantity."""
     names = dict.fromkeys(name for history in histories for name in history.names())
     known = [name for name in names if re.fullmatch(_COMPARED, name)]
     results = [name for name in names if not name.startswith(("loss/", "health/", "penalty/", "D"))]
     charts = []
     for name in [*known, *results]:
-        curves = {label: history.curve(name) for label, history in zip(labels, histories, strict=True)}
-        charts.append(Chart(name.removeprefix("health/"), {label: curve for label, curve in curves.items() if curve}))
+        by_kind: dict[str, dict[str, Points]] = {}
+        for label, history in zip(labels, histories, strict=True):
+            if curve := history.curve(name):
+                by_kind.setdefault(_loss_of(history) if name.startswith("loss/") else "", {})[label] = curve
+        for kind, curves in by_kind.items():
+            title = name.removeprefix("health/") + (f", {kind}" if len(by_kind) > 1 else "")
+            charts.append(Chart(title, curves))
     return charts
+
+
+def _loss_of(history: History) -> str:
+    """The name of a run's loss."""
+    loss = history.recipe.get("loss")
+    return str(loss.get("name", "unnamed")) if isinstance(loss, Mapping) else "unnamed"
 
 
 def grouped_panels(groups: Mapping[str, Sequence[History]]) -> list[Chart]:

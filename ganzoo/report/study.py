@@ -18,6 +18,7 @@ from ..planning import RESULTS, Place, Plan, Result, groups
 from ..version import __version__
 from .charts import Drawing, draw
 from .frames import Frame, frame_of
+from .looks import report_style
 from .panels import grouped_panels
 
 PAGE = "index.html"
@@ -118,8 +119,6 @@ def render(plan: Plan, place: Place) -> str:
         loader=jinja2.PackageLoader("ganzoo.report"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    assert environment.loader is not None
-    style, _, _ = environment.loader.get_source(environment, "report.css")
     found = summary(plan, place)
     order = [one.group for one in found.groups]
     histories = {group: _histories(plan, place, group) for group in order}
@@ -137,7 +136,7 @@ def render(plan: Plan, place: Place) -> str:
         environment=_environment(plan, place),
         results=RESULTS,
         study=plan.study.dump().strip(),
-        style=style,
+        style=report_style(),
         version=__version__,
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 import filelock
 
 from ..errors import RecipeError, RunError
+from ..health import MEASURED
 from ..models import CONFIG, EVALUATION
 from ..recipes import Game, Recipe, Request, courses, differences, stricttoml
 from . import checkpoint
@@ -55,7 +56,7 @@ _FREE = ("trainer.micro_batch:", "trainer.workers:", "trainer.resident_share:", 
 early may go on."""
 
 
-_FOLDERS = ("checkpoints", "samples", "model", "model-best")
+_FOLDERS = ("checkpoints", "samples", MEASURED, "model", "model-best")
 _FILES = (
     RECIPE, METRICS, EVALUATION, "report.html", "evolution.gif", "real-versus-generated.png", "samples.png",
     "samples.wav", "samples.csv",

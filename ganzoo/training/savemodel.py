@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..compute import hardware
 from ..errors import ModelError
 from ..models import (
     DIRECTIONS,
@@ -104,7 +104,6 @@ def _translations(run: Trainer, part: Part) -> list[TranslationConfig]:
 
 
 def _training_facts(run: Trainer, seconds: float) -> dict[str, Any]:
-    on_gpu = run.device.type == "cuda"
     return {
         "images": run.images,
         "iterations": run.iteration,
@@ -112,7 +111,7 @@ def _training_facts(run: Trainer, seconds: float) -> dict[str, Any]:
         **({"ended": run.ended} if run.ended else {}),
         "seed": run.recipe.seed,
         "weights": "moving average" if run.averages else "last",
-        "device": torch.cuda.get_device_name(run.device) if on_gpu else f"{run.device.type}, {os.cpu_count()} cores",
+        "device": hardware(run.device),
         "precision": run.precision,
         "ganzoo": __version__,
         "torch": torch.__version__,

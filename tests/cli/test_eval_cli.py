@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 import ganzoo
 from ganzoo.cli import main
 from ganzoo.cli.commands.evaluate import evaluate
+from ganzoo.models import pictures
 from ganzoo.models.config import read_config
 
 TINY = Path(__file__).parents[2] / "plugins" / "metrics" / "tests" / "tiny.safetensors"
@@ -243,6 +245,12 @@ def test_features_that_cannot_be_learned_are_told(command, arguments, message):
     assert code == 2 and message in err
 
 
+def first_samples(run: Path) -> Image.Image:
+    """The first samples of 60 of seed 0, which such an evaluation measures."""
+    model = ganzoo.load(run)
+    return pictures.grid(model.sample(60, seed=0)[:36], model.target)
+
+
 def test_a_run_on_pictures_is_evaluated_as_it_goes(runs, command, caplog):
     options = ["--images", "64", "--batch", "32", "--device", "cpu", "--out", "watched"]
     settings = {"generator.widths": "[8]", "discriminator.widths": "[8]", "previews.count": 4,
@@ -254,6 +262,8 @@ def test_a_run_on_pictures_is_evaluated_as_it_goes(runs, command, caplog):
     rows = [json.loads(line) for line in (runs / "watched" / "metrics.jsonl").read_text().splitlines()]
     assert [row["images"] for row in rows if "eval/fid" in row] == [32, 64]
     assert "64 images: fid" in caplog.text
+    with Image.open(runs / "watched" / "measured" / "000000064.png") as shown:
+        assert shown.tobytes() == first_samples(runs / "watched").tobytes(), "what was measured at the end"
     (fid,) = read_config(runs / "watched" / "model").metrics
     assert fid.provenance["features"] == "classifier" and "best of the run" in fid.provenance
     assert command("eval", "watched", *PICTURES, "--metric", "fid")[0] == 0

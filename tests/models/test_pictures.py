@@ -84,3 +84,9 @@ def test_slerp_keeps_the_norm_and_hits_both_ends():
 def test_slerp_is_a_straight_line_where_there_is_no_circle():
     torch.testing.assert_close(slerp(torch.tensor([1.0]), torch.tensor([3.0]), 0.5), torch.tensor([2.0]))
     torch.testing.assert_close(slerp(torch.ones(4), torch.ones(4), 0.5), torch.ones(4))
+
+
+def test_two_pictures_beside_each_other_are_taken_apart_again():
+    real, fake = Image.effect_noise((90, 60), 50), Image.effect_noise((90, 60), 90)
+    found = pictures.apart(pictures.side_by_side(real, fake))
+    assert [one.convert("L").tobytes() for one in found] == [real.tobytes(), fake.tobytes()]

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import http.client
 import json
+import os
 import re
 import shlex
 import shutil
@@ -18,6 +19,7 @@ import tomllib
 from html.parser import HTMLParser
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
@@ -30,7 +32,7 @@ from ganzoo.contract.specs import Sample
 from ganzoo.health.history import read_history
 from ganzoo.recipes.plan import Request, resolve
 from ganzoo.registry.registry import registry
-from ganzoo.report import Options, server, write_report
+from ganzoo.report import Options, evaluations, loopback, write_report
 from ganzoo.report.charts import Chart, Mark, draw, short, spans_decades, thin
 from ganzoo.report.frames import evenly, film
 from ganzoo.report.live import LivePage
@@ -295,8 +297,56 @@ def test_runs_are_compared(call, pictures_run, tmp_path):
     seen = Page(text).text
     assert "Compared runs" in seen and "loss.name" in seen and "hinge" in seen and "other" in seen
     charts = re.findall(r"<strong>([^<]*)</strong>", text)
-    assert "loss/D" in charts and "eval/fid" in charts
+    assert "loss/D, non-saturating" in charts and "loss/D, hinge" in charts, "losses of two kinds are two quantities"
+    assert "eval/fid" in charts
     assert call("report", str(pictures_run), "--compare", "nowhere")[0] == 1
+
+
+def evaluated_run(folder: Path, *metrics: dict[str, Any]) -> Path:
+    """A run folder with results of evaluations."""
+    run = rows(empty_run(folder), {"images": 300, "loss/D": 0.3})
+    (run / "evaluation.json").write_text(json.dumps({"last": list(metrics)}))
+    return run
+
+
+def result(value: float, samples: int = 1000, features: str = "f1", name: str = "fid") -> dict[str, Any]:
+    provenance = {"features": "classifier", "features hash": features}
+    return {"name": name, "value": value, "data": "d", "split": "train", "samples": samples, "provenance": provenance}
+
+
+def test_numbers_of_several_runs_share_a_row_if_they_were_measured_alike(tmp_path):
+    runs = [
+        evaluated_run(tmp_path / "a", result(9.0), result(0.5, name="precision"), {"name": "damaged"}),
+        evaluated_run(tmp_path / "b", result(7.0), result(0.6, name="precision")),
+        evaluated_run(tmp_path / "c", result(1.0, samples=50), result(0.6, name="unheard-of")),
+        evaluated_run(tmp_path / "d", result(2.0, features="f2")),
+    ]
+    table = evaluations.table([read_history(run) for run in runs])
+    found = {(row.name, row.samples, tuple(row.values)): row.best for row in table}
+    assert found == {
+        ("fid", "1,000", ("9", "7", "", "")): [1], ("fid", "50", ("", "", "1", "")): [],
+        ("fid", "1,000", ("", "", "", "2")): [], ("precision", "1,000", ("0.5", "0.6", "", "")): [1],
+        ("unheard-of", "1,000", ("", "", "0.6", "")): [],
+    }  # fmt: skip
+    text = render(runs[0], runs[1:])
+    assert "<td>9</td><td><strong>7</strong></td><td>–</td><td>–</td>" in text
+    assert [one for one in ("a", "b", "c", "d") if f'<th scope="col">{one}</th>' not in text] == []
+
+
+def test_samples_that_were_measured_are_shown_with_what_was_found(tmp_path):
+    run = rows(empty_run(tmp_path / "run"), {"images": 300, "eval/fid": 12.345678})
+    (run / "measured").mkdir()
+    Image.new("L", (20, 20), 90).save(run / "measured" / "000000300.png")
+    (run / "measured" / "000000400.png").write_bytes(b"damaged")
+    text = render(run)
+    assert text.count("Samples that were measured at") == 1 and "fid 12.35" in text
+
+
+def test_the_hardware_is_named(page, pictures_run):
+    device = read_history(pictures_run).training["device"]
+    assert f"<span>trained on {device}</span>" in page
+    name = device.removeprefix(f"cpu, {os.cpu_count()} cores").removeprefix(", ")
+    assert name in device and (name or not Path("/proc/cpuinfo").exists())
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
@@ -384,9 +434,9 @@ def get(server: ReportServer, path: str = "/", **headers: str) -> tuple[int, str
 
 def drawn(server: ReportServer, path: str = "/") -> tuple[int, str, dict]:
     """What the server answers once the page that asking has drawn is there."""
-    server._server.live._next = 0.0
+    server.live._next = 0.0
     get(server, path)
-    server._server.live._drawing.join(60)
+    server.live._drawing.join(60)
     return get(server, path)
 
 
@@ -402,7 +452,7 @@ def served(tmp_path):
     server = ReportServer()
     server.on_start(Stub(empty_run(tmp_path / "run")))
     yield server
-    server._server.live.keep = lambda: None  # drawing takes seconds
+    server.live.keep = lambda: None  # drawing takes seconds
     server.close()
 
 
@@ -427,9 +477,9 @@ def test_the_page_answers_at_once_while_another_is_drawn(served, tmp_path, monke
 
     monkeypatch.setattr(LivePage, "_draw", slow)
     rows(tmp_path / "run", {"images": 500, "loss/D": 1.0})
-    served._server.live._next = 0.0
+    served.live._next = 0.0
     assert get(served)[1] == first and begin.wait(60)
-    assert get(served)[1] == first and served._server.live._drawing.is_alive()
+    assert get(served)[1] == first and served.live._drawing.is_alive()
     go.set()
     monkeypatch.undo()
 
@@ -445,14 +495,14 @@ def connection(server: ReportServer) -> socket.socket:
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.0\r\nA: "])
 def test_connections_that_ask_for_nothing_are_closed(served, monkeypatch, begun):
-    monkeypatch.setattr(server, "_LONGEST", 0.2)
+    monkeypatch.setattr(loopback, "_LONGEST", 0.2)
     with connection(served) as idle:
         idle.sendall(begun)
         assert idle.recv(1) == b""
 
 
 def test_a_connection_is_closed_though_it_goes_on_talking(served, monkeypatch):
-    monkeypatch.setattr(server, "_LONGEST", 0.5)
+    monkeypatch.setattr(loopback, "_LONGEST", 0.5)
 
     def talk(one: socket.socket) -> None:
         for _ in range(200):
@@ -465,10 +515,10 @@ def test_a_connection_is_closed_though_it_goes_on_talking(served, monkeypatch):
 
 def test_few_connections_are_held_and_the_page_is_still_answered(served):
     with contextlib.ExitStack() as many:
-        held = [many.enter_context(connection(served)) for _ in range(3 * server._MOST)]
+        held = [many.enter_context(connection(served)) for _ in range(3 * loopback._MOST)]
         assert get(served, "/version")[0] == 200
         assert held[0].recv(1) == b"", "the oldest had to go"
-        assert len(served._server._open) <= server._MOST
+        assert len(served._server._open) <= loopback._MOST
 
 
 def test_without_a_free_descriptor_connections_wait_and_no_time_is_burnt(served, monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,24 +13,14 @@ import pytest
 import tomli_w
 from PIL import Image
 
+from ganzoo.models import pictures
 from ganzoo.report.page import render
 from ganzoo.report.server import ReportServer
 
+pytest_plugins = ["browsers"]
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FRAMES = [0, 1_000, 2_000, 4_000]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    program = os.environ.get("GANZOO_BROWSER") or next(filter(None, map(shutil.which, _NAMES)), None)
-    if program is None:
-        pytest.skip("there is no Chromium here: install one, or name it in GANZOO_BROWSER")
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +39,8 @@ def folder(tmp_path_factory) -> Path:
         row = {"images": i * 100, "iteration": i, "loss/D": i / 10, "loss/G": 2.0, "health/G/spread": 1 / i}
         lines.append(json.dumps(row | ({"findings": [finding]} if i in (10, 20) else {})) + "\n")
     (run / "metrics.jsonl").write_text("".join(lines))
+    real, generated = Image.new("L", (120, 120), 10), Image.new("L", (120, 120), 200)
+    pictures.side_by_side(real, generated).save(run / "real-versus-generated.png")
     for i, images in enumerate(FRAMES):
         Image.new("RGB", (120, 120), (60 * i, 20, 20)).save(run / "samples" / f"{images:09d}.png")
     return run
@@ -172,6 +163,32 @@ def test_nothing_is_wider_than_a_phone(opened):
     assert len(columns) == 1, "charts lie below each other"
 
 
+def test_a_click_or_a_key_enlarges_a_picture(opened):
+    page = opened()
+    page.click("#frame")
+    assert page.locator("#enlarged").is_visible()
+    assert page.get_attribute("#large", "src") == page.get_attribute("#frame", "src")
+    assert page.locator("#large").bounding_box()["width"] > page.locator("#frame").bounding_box()["width"]
+    page.keyboard.press("ArrowLeft")
+    assert position(page) == "4,000 images", "the film behind it stands still"
+    page.keyboard.press("Escape")
+    assert not page.locator("#enlarged").is_visible()
+    page.focus("#frame")
+    page.keyboard.press("Space")
+    assert page.locator("#enlarged").is_visible() and page.get_attribute("#play", "aria-pressed") == "false"
+    page.click("#large")
+    assert not page.locator("#enlarged").is_visible()
+
+
+@pytest.mark.parametrize(("width", "above"), [(360, True), (1280, False)])
+def test_a_phone_puts_real_above_generated(opened, width, above):
+    page = opened(width=width)
+    real, generated = (page.locator(f'img[alt="{one} samples"]').bounding_box() for one in ("Real", "Generated"))
+    assert (generated["y"] >= real["y"] + real["height"]) == above
+    assert (generated["x"] >= real["x"] + real["width"]) != above
+    assert real["width"] == generated["width"] > 100
+
+
 def test_the_command_is_copied_or_selected(opened):
     page = opened()
     page.click("#copy")
@@ -196,7 +213,7 @@ def test_hostile_names_run_nothing(opened, tmp_path):
     (tmp_path / "hostile.html").write_text(render(run))
     page = opened((tmp_path / "hostile.html").as_uri())
     page.wait_for_timeout(200)
-    assert page.title() == "run · ganzoo" and page.locator("img").count() == 0
+    assert page.title() == "run · ganzoo" and page.locator("main img").count() == 0
 
 
 class Run:
@@ -216,7 +233,7 @@ def test_a_live_page_follows_the_run_and_keeps_its_place(opened, folder, tmp_pat
         page.fill("#slider", "1")
         with (live / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"images": 4_500, "loss/D": 7.0}) + "\n")
-        server._server.live._next = 0.0
+        server.live._next = 0.0
         sync_api.expect(page.locator(".facts")).to_contain_text("4,500 of 5,000", timeout=30_000)
         sync_api.expect(page.locator("#position")).to_have_text("1,000 images")
         page.context.close()

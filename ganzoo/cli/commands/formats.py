@@ -1,4 +1,4 @@
-"""`ganzoo export` and `convert`: models in the formats of other programs, to them and from them."""
+"""`ganzoo export`, `page`, `play` and `convert`: models for other programs, browsers among them, and from them."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ def export(model: str, out: Path, truncation: float | None, to: str | None, as_j
     from ...export import refuse_path
 
     refuse_path(out)
-    name = Path(model).name if Path(model).is_absolute() else model
-    exported = export_(load(model, device="cpu"), out, name, to=to, truncation=truncation)
+    exported = export_(load(model, device="cpu"), out, _name(model), to=to, truncation=truncation)
     if as_json:
         click.echo(json.dumps(asdict(exported), indent=2))
         return
@@ -47,6 +46,63 @@ def export(model: str, out: Path, truncation: float | None, to: str | None, as_j
     for what, ports in (("input", exported.inputs), ("output", exported.outputs)):
         for port in ports:
             click.echo(f"{what:<6}  {port.name:<6}  {port}")
+
+
+_RUNTIME = click.option(
+    "--runtime", metavar="PATH", type=click.Path(path_type=Path, exists=True),
+    help="onnxruntime-web, unpacked or as .tgz. [default: fetched once, by npm_config_registry]",
+)  # fmt: skip
+_WEBGPU = click.option("--webgpu/--no-webgpu", default=True, help="Whether a visitor's GPU may compute: 27 MB more.")
+
+
+@click.command(
+    epilog="Examples:\n\n  ganzoo page runs/dcgan-seed0 clothes\n\n"
+    "  ganzoo page dcgan-fashion-mnist clothes --no-webgpu && python -m http.server --directory clothes"
+)
+@click.argument("model")
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@_RUNTIME
+@_WEBGPU
+def page(model: str, out: Path, runtime: Path | None, webgpu: bool) -> None:
+    """Write a page that samples MODEL in the visitor's browser into the folder OUT; print its index.html.
+
+    MODEL is a run folder, a model folder, or user/name[@revision] on the Hugging Face Hub. The folder has all that the
+    page needs: any server of static files shows it, and it asks no other host. Needs `pip install onnx onnxscript`.
+    """
+    from ...api import load
+    from ...hub import whole_folder
+    from ...page import find_runtime, refuse_folder, write_page
+
+    refuse_folder(out)
+    found = find_runtime(runtime, webgpu)
+    with whole_folder(model) as folder:
+        click.echo(str(write_page(load(folder), out, _name(model), found)))
+
+
+@click.command(epilog="Examples:\n\n  ganzoo play runs/dcgan-seed0\n\n  ganzoo play dcgan-fashion-mnist --port 8000")
+@click.argument("model")
+@click.option("--port", metavar="NUMBER", type=click.IntRange(0, 65535), default=0, help="0 for any free.")
+@_RUNTIME
+def play(model: str, port: int, runtime: Path | None) -> None:
+    """Show the page of MODEL on this machine only, until Ctrl-C; print its address.
+
+    MODEL is a run folder, a model folder, or user/name[@revision] on the Hugging Face Hub. Of a run that is still
+    training the page follows the checkpoints. Needs `pip install onnx onnxscript`.
+    """
+    from ...export import refuse_libraries
+    from ...hub import local_folder, model_folder
+    from ...page import find_runtime
+    from ...page import play as play_
+
+    refuse_libraries()
+    waiting = local_folder(model) is None and (Path(model) / "recipe.toml").is_file()
+    folder = Path(model) / "model" if waiting else model_folder(model)
+    play_(folder, _name(model), find_runtime(runtime), port, click.echo)
+
+
+def _name(model: str) -> str:
+    """What a model is called in files that others read: no path of this machine."""
+    return Path(model).name if Path(model).is_absolute() else model
 
 
 @click.command(
@@ -151,4 +207,4 @@ def _downloaded(repository: str, wanted: str) -> tuple[list[Path], str]:
     return [found.download([name]) / name], f"{found.repo_id}@{found.commit} on the Hugging Face Hub"
 
 
-COMMANDS = {"export": export, "convert": convert}
+COMMANDS = {"export": export, "page": page, "play": play, "convert": convert}

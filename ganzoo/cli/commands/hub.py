@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -18,7 +15,7 @@ from ..counts import COUNT
 
 @click.command(
     epilog="Examples:\n\n  ganzoo push runs/dcgan-seed0 alice/dcgan-fashion --tag v1\n\n"
-    "  ganzoo push --space alice/dcgan-fashion"
+    "  ganzoo push --page alice/dcgan-fashion\n\n  ganzoo push --space alice/dcgan-fashion"
 )
 @click.argument("model")
 @click.argument("repository", metavar="USER/NAME", required=False)
@@ -28,42 +25,36 @@ from ..counts import COUNT
 @click.option("--message", metavar="TEXT", help="Message of the commit.")
 @click.option("--without-discriminator", is_flag=True, help="Leave out the discriminator, which training on needs.")
 @click.option("--with-run", is_flag=True, help="Add the run's recipe, metrics and previews.")
-@click.option("--space", is_flag=True, help="Make a Space, a page that samples MODEL. [USER/NAME: that of MODEL]")
-def push(model: str, repository: str | None, space: bool, **options: Any) -> None:
+@click.option("--page", is_flag=True, help="Make a static Space: a page that samples MODEL in visitors' browsers.")
+@click.option("--space", is_flag=True, help="Make a Space in which Gradio samples MODEL on a computer of the Hub.")
+def push(model: str, repository: str | None, page: bool, space: bool, **options: Any) -> None:
     """Publish MODEL as USER/NAME on the Hugging Face Hub: one commit of what changed. Prints the commit and its URL.
 
+    With --page and --space USER/NAME is that of the Space, by default the one of a MODEL on the Hub.
     Log in once with `hf auth login`, or set HF_TOKEN. HF_ENDPOINT and HF_HOME are respected.
     """
     from ...hub import push as push_
+    from ...hub import whole_folder
     from ...models import PushOptions
 
-    if space:
+    if page and space:
+        raise UsageError("--page and --space are two kinds of Space: choose one")
+    if page:
+        from ...page import find_runtime, push_page
+
+        published = push_page(model, repository, PushOptions(**options), find_runtime())
+    elif space:
         from ...hub import push_space
 
         published = push_space(model, repository, PushOptions(**options))
     elif repository is None:
         raise UsageError("name the repository: ganzoo push MODEL USER/NAME")
     else:
-        with _folder_of(model) as folder:
+        with whole_folder(model) as folder:
             published = push_(folder, repository, PushOptions(**options))
     if not published.changed:
         click.echo("nothing had changed: no commit was made", err=True)
     click.echo(f"{published.repo_id}@{published.oid}\n{published.url}")
-
-
-@contextmanager
-def _folder_of(model: str) -> Iterator[Path]:
-    """MODEL's folder; one on the Hub is brought here whole, with its card and pictures, to be copied."""
-    from ...hub import hub_reference, local_folder, model_folder
-    from ...hub.pull import pull
-    from ...models import is_reference
-
-    if local_folder(model) is not None or not is_reference(model):
-        yield model_folder(model)
-        return
-    reference = hub_reference(model)
-    with TemporaryDirectory(prefix="ganzoo-") as beside:
-        yield pull(reference, Path(beside) / "model")
 
 
 @click.command(

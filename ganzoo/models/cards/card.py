@@ -184,3 +184,8 @@ def _facts(config: Config, plugin: Plugin | None) -> list[tuple[str, Any]]:
 
 def _provenance(metric: Metric) -> str:
     return ", ".join(f"{escaped(key)} {escaped(str(value))}" for key, value in metric.provenance.items())
+
+
+def card_text(card: str) -> str:
+    """A card as it is read: without metadata and the markers of its sections. Raises `ModelError`."""
+    return "\n\n".join(section.text for section in sections.parse(frontmatter.split(card)[1]))

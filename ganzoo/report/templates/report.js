@@ -85,8 +85,9 @@
     slider.addEventListener("input", () => { if (timer !== null) stop(); show(); });
     play.addEventListener("click", toggle);
     document.addEventListener("keydown", (event) => {
-      if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || enlarged.open) return;
       const inside = event.target.closest && event.target.closest("button, summary, pre, a, input");
+      if (event.defaultPrevented) return;
       if (event.key === " " && (!inside || inside === slider)) {
         event.preventDefault();
         toggle();
@@ -117,6 +118,24 @@
     plot.addEventListener("pointerleave", () => pointAll(frameImages()));
   });
   pointAll(frameImages());
+
+  const enlarged = document.getElementById("enlarged"), large = document.getElementById("large");
+  document.querySelectorAll("main img").forEach((image) => {
+    const open = () => {
+      large.src = image.src;
+      large.alt = image.alt;
+      document.getElementById("large-title").textContent = image.alt;
+      enlarged.showModal();
+    };
+    image.tabIndex = 0;
+    image.setAttribute("role", "button");
+    image.setAttribute("aria-haspopup", "dialog");
+    image.addEventListener("click", open);
+    image.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(); }
+    });
+  });
+  [large, document.getElementById("close")].forEach((one) => one.addEventListener("click", () => enlarged.close()));
 
   const copy = document.getElementById("copy");
   copy.addEventListener("click", async () => {

@@ -15,12 +15,14 @@ from ...contract import Callback
 from ...errors import UsageError
 from ...evaluation import Bench, Question, is_better
 from ...files import write_atomically
-from ...models import EVALUATION, Metric, record_metrics, write_card
+from ...health import MEASURED
+from ...models import EVALUATION, Metric, grid, record_metrics, write_card
 from ...recipes import Game
 from ...registry import Registry
 from ..trainer import Trainer
 
 log = logging.getLogger("ganzoo")
+_SHOWN = 36
 
 
 class Evaluator(Callback):
@@ -71,8 +73,17 @@ class Evaluator(Callback):
             run.meter.add(f"eval/{metric.name}", torch.tensor(metric.value, device=run.device))
         run.log_values()
         self._write(run.folder)
+        self._draw(run)
         shown = ", ".join(f"{one.name} {one.value:.4g}" for one in self._last)
         log.info("%s images: %s", f"{run.images:,}", shown)
+
+    def _draw(self, run: Trainer) -> None:
+        """A picture of the first samples that were measured."""
+        if self._bench.target.is_image:
+            folder = run.folder / MEASURED
+            folder.mkdir(exist_ok=True)
+            samples = self._bench.first(run.sampler(), run.game.spec.classes, _SHOWN)
+            grid(samples, self._bench.target).save(folder / f"{run.images:09d}.png")
 
     def _write(self, folder: Path) -> None:
         results = {"best": self._best, "last": [asdict(one) for one in self._last]}
