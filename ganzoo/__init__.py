@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .contract import ANY_FIELD, Component, DataSpec, Sample, hookimpl
+from .contract import ANY_FIELD, Component, DataSpec, Sample, halvings, hookimpl
 from .errors import (
     CheckpointError,
     ConversionError,
@@ -131,6 +131,7 @@ __all__ = [
     "UsageError",
     "Varying",
     "build",
+    "halvings",
     "hookimpl",
     "list",
     "load",

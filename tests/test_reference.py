@@ -16,7 +16,7 @@ TITLE = "## Reference\n"
 CONTENTS = {
     "The hook": ["ganzoo_components", "Component"],
     "What a sample is": ["Sample", "DataSpec"],
-    "Networks": ["Generator", "Discriminator", "StyleSpace"],
+    "Networks": ["Generator", "Discriminator", "StyleSpace", "halvings"],
     "Losses": ["Loss", "AdversarialLoss", "Role", "Phase"],
     "What a loss sees": ["Turn"],
     "Penalties and augmentations": ["Penalty", "Augmentation"],

@@ -44,6 +44,8 @@ from .networks import logit_of as logit_of
 from .specs import ANY_FIELD as ANY_FIELD
 from .specs import DataSpec as DataSpec
 from .specs import Sample as Sample
+from .specs import halvings as halvings
+from .specs import in_colours as in_colours
 from .turn import Draws as Draws
 from .turn import Judgement as Judgement
 from .turn import Made as Made

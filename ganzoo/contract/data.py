@@ -22,7 +22,7 @@ from .specs import DataSpec
 class Table:
     """Finite samples that fit into memory.
 
-    fields: uint8 (N, H, W, C) pictures, or float32 (N, *shape) values.  labels: (N,) int64 or None.
+    fields: uint8 or uint16 (N, H, W, C) pictures, or float32 (N, *shape) values.  labels: (N,) int64 or None.
     flip: mirror each picture left-right with probability 1/2, anew each time it is drawn.
     crop: cut a random window of the spec's size out of larger pictures, anew each time.
     """
@@ -46,7 +46,7 @@ class Drawn:
 class Stream:
     """Finite samples read one by one, for sets larger than memory.
 
-    read(index) returns a uint8 (H, W, C) picture or float32 value a field; it runs in worker processes.
+    read(index) returns a uint8 or uint16 (H, W, C) picture or float32 value a field; it runs in worker processes.
     """
 
     count: int

@@ -276,7 +276,8 @@ class UnpairedFeed(Feed):
 
 
 def normalise(tensor: Tensor, sample: Sample, mirrored: Tensor | None = None, corner: Tensor | None = None) -> Tensor:
-    """uint8 (N, H, W, C) pictures to float32 (N, C, H, W) in the sample's range; float32 values pass as they are.
+    """uint8 or uint16 (N, H, W, C) pictures to float32 (N, C, H, W) in the sample's range; float32 values pass as
+    they are.
 
     mirrored: (N,) bool, the pictures to flip left-right.  corner: (N, 2) in [0, 1), where larger pictures are cut.
     Both are on the CPU.
@@ -287,8 +288,9 @@ def normalise(tensor: Tensor, sample: Sample, mirrored: Tensor | None = None, co
         tensor = _cropped(tensor, sample, corner)
     if mirrored is not None:
         tensor = _flipped(tensor, mirrored)
-    picture, scale = tensor.permute(0, 3, 1, 2), (sample.high - sample.low) / 255
-    if tensor.device.type == "cpu":  # which has fast kernels for equal types only; elsewhere a pass is saved
+    picture, scale = tensor.permute(0, 3, 1, 2), (sample.high - sample.low) / torch.iinfo(tensor.dtype).max
+    # a CPU has fast kernels for equal types only; elsewhere a pass is saved
+    if tensor.device.type == "cpu" or tensor.dtype != torch.uint8:
         return picture.to(torch.float32).mul_(scale).add_(sample.low)
     return picture.mul(scale).add_(sample.low)
 

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from PIL import Image
 
+from ..models import pictures
+
 Item = TypeVar("Item")
 _MOST_FRAMES = 60
 _WIDEST = 900
@@ -62,6 +64,7 @@ def frame_of(images: int, path: Path) -> Frame | None:
 
 def data_url(picture: Image.Image) -> str:
     """A picture as a data URL: PNG or JPEG, whichever is smaller; too wide ones are made smaller."""
+    picture = pictures.opaque(picture)
     picture = picture.convert("L" if picture.mode in ("1", "L", "I;16") else "RGB")
     if picture.width > _WIDEST:
         picture = picture.resize((_WIDEST, round(picture.height * _WIDEST / picture.width)), Image.Resampling.LANCZOS)
