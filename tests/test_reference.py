@@ -22,7 +22,7 @@ CONTENTS = {
     "Penalties and augmentations": ["Penalty", "Augmentation"],
     "Courses": ["Varying", "Course"],
     "Dials": ["Dial"],
-    "Data": ["Dataset", "Table", "Stream", "Drawn", "Unpaired", "Density", "Batch"],
+    "Data": ["Dataset", "Table", "Stream", "Drawn", "Unpaired", "Density", "Survey", "Batch"],
     "Callbacks": ["Callback"],
     "Feature extractors": ["FeatureExtractor"],
     "Converters": ["Converter", "Conversion", "Converted"],

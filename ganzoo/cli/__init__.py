@@ -23,6 +23,7 @@ _MODULES = {
     "list": "catalogue",
     "show": "catalogue",
     "models": "catalogue",
+    "features": "data",
     "eval": "evaluate",
     "project": "latents",
     "directions": "latents",

@@ -14,6 +14,7 @@ from .data import Dataset as Dataset
 from .data import Density as Density
 from .data import Drawn as Drawn
 from .data import Stream as Stream
+from .data import Survey as Survey
 from .data import Table as Table
 from .data import Unpaired as Unpaired
 from .dial import Dial as Dial

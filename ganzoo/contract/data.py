@@ -65,6 +65,20 @@ class Unpaired:
 
 
 @public
+@dataclass(frozen=True)
+class Survey:
+    """What the picture files of a data set are, each looked at whole.
+
+    sizes: how many have which height and width.  kinds: how many are stored how, as "colour with alpha".
+    broken: why each file that cannot be read cannot, by its name.
+    """
+
+    sizes: Mapping[tuple[int, int], int]
+    kinds: Mapping[str, int]
+    broken: Mapping[str, str]
+
+
+@public
 class Dataset(ABC):
     """Real samples. The constructor takes options and reads names and headers at most; `load` reads the data.
 
@@ -86,6 +100,10 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self) -> Table | Drawn | Stream | Unpaired: ...
+
+    def survey(self) -> Survey | None:
+        """Look at every picture file, for `ganzoo data`; None for data that are no picture files."""
+        return None
 
 
 @public

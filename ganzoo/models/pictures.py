@@ -32,7 +32,7 @@ _TILE, _FRAME = 56, 256  # smaller pictures, and frames of films, are enlarged b
 
 
 def to_images(samples: Tensor, spec: Sample) -> list[Image.Image]:
-    """samples: (N, C, H, W) in the spec's range. A picture each: L, LA, RGB or RGBA; of C > 4 a strip of C gray ones."""
+    """samples: (N, C, H, W) in the spec's range. A picture each: L, LA, RGB or RGBA; of C > 4 a strip of gray ones."""
     unit = (samples.detach().float().cpu() - spec.low) / (spec.high - spec.low)
     bytes_NHWC = unit.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
     if bytes_NHWC.shape[-1] not in _MODES:

@@ -328,7 +328,7 @@ def test_features_read_other_pictures_over_white_or_by_their_first_three_channel
         return read
 
     assert shown(0.2, 0.0) == [255] * 3 and shown(0.2, 1.0) == [51] * 3
-    assert shown(0.2, 0.4, 0.6, 1.0) == [51, 102, 153] and shown(0.0, 0.0, 1.0, 0.5) == [128, 128, 255]
+    assert shown(0.2, 0.4, 0.6, 1.0) == [51, 102, 153] and shown(0.0, 0.0, 1.0, 0.4) == [153, 153, 255]
     assert shown(0.2, 0.4, 0.6, 0.8, 1.0) == [51, 102, 153]
 
 

@@ -31,11 +31,12 @@ _BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b
 
 @dataclass(frozen=True)
 class Header:
-    """A picture's width and height as shown, and whether it is gray."""
+    """A picture's width and height as shown, whether it is gray, and how it is stored."""
 
     width: int
     height: int
     gray: bool
+    kind: str = ""
 
 
 def read_header(data: bytes) -> Header:
@@ -44,7 +45,7 @@ def read_header(data: bytes) -> Header:
         width, height = picture.size
         if picture.format != "TIFF" and _orientation(picture) in _SIDEWAYS:  # Pillow turns TIFF itself
             width, height = height, width
-        return Header(width, height, picture.mode in _GRAY_MODES)
+        return Header(width, height, picture.mode in _GRAY_MODES, _kind(picture))
 
 
 def decode(data: bytes, alpha: bool = False, bits: int = 8) -> Image.Image:
@@ -67,6 +68,14 @@ def decode(data: bytes, alpha: bool = False, bits: int = 8) -> Image.Image:
             layer = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
         return picture.convert(mode)
+
+
+def _kind(picture: Image.Image) -> str:
+    if picture.mode in _GRAY_MODES:
+        kind = "gray of more than 8 bits" if picture.mode in _DEEP_MODES else "gray"
+    else:
+        kind = {"P": "colour by palette", "CMYK": "CMYK"}.get(picture.mode, "colour")
+    return f"{kind} with alpha" if picture.has_transparency_data else kind
 
 
 def _open(data: bytes) -> Image.Image:

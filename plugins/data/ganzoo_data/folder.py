@@ -46,6 +46,9 @@ class PictureFiles(ganzoo.Dataset):
     def load(self) -> ganzoo.Table | ganzoo.Stream:
         return self._pictures.load()
 
+    def survey(self) -> ganzoo.Survey:
+        return self._pictures.survey()
+
 
 class Folder(PictureFiles):
     """Pictures anywhere below a folder or inside a .zip, in any format that Pillow reads.

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -198,6 +199,30 @@ class Pictures:
                     if result is not None:
                         yield index, result
                 advance(len(some))
+
+    def survey(self) -> ganzoo.Survey:
+        """Decode every picture, whatever its size and kind, and count."""
+
+        def attempt(name: str) -> Header | str:
+            try:
+                data = self.source.read(name)
+                decode(data)
+                return read_header(data)
+            except Exception as error:  # Pillow raises anything on damaged bytes
+                return last_line(error)
+
+        sizes, kinds, broken = Counter[tuple[int, int]](), Counter[str](), dict[str, str]()
+        with ThreadPoolExecutor() as pool, bar("looking at pictures", len(self.names)) as advance:
+            for start in range(0, len(self.names), _AHEAD):
+                some = self.names[start : start + _AHEAD]
+                for name, found in zip(some, pool.map(attempt, some), strict=True):
+                    if isinstance(found, str):
+                        broken[shown(name)] = found
+                    else:
+                        sizes[found.height, found.width] += 1
+                        kinds[found.kind] += 1
+                advance(len(some))
+        return ganzoo.Survey(dict(sizes.most_common()), dict(kinds.most_common()), broken)
 
     def _report_skipped(self, readable: np.ndarray) -> None:
         broken = np.flatnonzero(~readable)
