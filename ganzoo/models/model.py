@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,12 +53,10 @@ class Model:
         if self.config.source is not None:
             return words
         if self.target.is_image:
-            picture = pictures.grid(self.sample(16, seed=0), self.target)
+            picture = self.grid(16, seed=0)
         else:
             picture = pictures.plot(self.sample(1_000, seed=0), "1,000 samples")
-        buffer = io.BytesIO()
-        picture.save(buffer, format="png")
-        return f'{words}<img alt="samples" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+        return f'{words}<img alt="samples" src="{pictures.url(picture)}">'
 
     def sample(
         self,
@@ -210,6 +206,12 @@ class Model:
         if not self.target.is_image:
             raise ModelError(f"this model makes values of shape {self.target.shape}, not pictures: use sample()")
         return pictures.to_images(self.sample(n, **options), self.target)
+
+    def grid(self, n: int | Latents = 16, **options: Any) -> Image.Image:
+        """Draw n pictures as one, in rows; the options are those of `sample`. Raises `ModelError` as `images` does."""
+        if not self.target.is_image:
+            raise ModelError(f"this model makes values of shape {self.target.shape}, not pictures: use sample()")
+        return pictures.grid(self.sample(n, **options), self.target)
 
     def push(self, repo_id: str, token: str | None = None, **options: Any) -> Publication:
         """Publish the model's folder as "user/name" on the Hugging Face Hub.

@@ -6,6 +6,7 @@ with alpha. Five and more are shown one beside the other, each in gray, so that 
 
 from __future__ import annotations
 
+import base64
 import importlib
 import io
 import math
@@ -109,6 +110,12 @@ def enlarged(image: Image.Image) -> Image.Image:
     return (
         image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST) if factor > 1 else image
     )
+
+
+def url(image: Image.Image) -> str:
+    """A picture as the data URL of a PNG, for pages and notebooks."""
+    image.save(buffer := io.BytesIO(), format="png")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def titled(image: Image.Image, title: str) -> Image.Image:
