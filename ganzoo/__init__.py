@@ -19,6 +19,7 @@ from .contract import (
     Sample,
     Signal,
     View,
+    halvings,
     hookimpl,
 )
 from .errors import (
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         Settling,
         Stream,
         StyleSpace,
+        Survey,
         Table,
         Turn,
         Unpaired,
@@ -78,7 +80,7 @@ _LAZY = {
     **dict.fromkeys(
         ["AdversarialLoss", "Augmentation", "Batch", "Callback", "Course", "Dataset", "Density", "Dial",
          "Discriminator", "Drawn", "FeatureExtractor", "Generator", "Loss", "Penalty", "Phase", "Role", "Settling",
-         "Stream", "StyleSpace", "Table", "Turn", "Unpaired", "Varying"],
+         "Stream", "StyleSpace", "Survey", "Table", "Turn", "Unpaired", "Varying"],
         ".contract",
     ),
     **dict.fromkeys(["DownsampleConv2d", "UpsampleConv2d"], ".compute"),
@@ -146,6 +148,7 @@ __all__ = [
     "Signal",
     "Stream",
     "StyleSpace",
+    "Survey",
     "Table",
     "Turn",
     "UnknownName",
@@ -155,6 +158,7 @@ __all__ = [
     "Varying",
     "View",
     "build",
+    "halvings",
     "hookimpl",
     "list",
     "load",

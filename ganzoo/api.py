@@ -42,6 +42,7 @@ from .training import (
     refuse_other_recipe,
     rescued,
     set_aside,
+    shown_progress,
     start_from,
     stopping,
     train_with_rollback,
@@ -54,7 +55,6 @@ from .training.callbacks import (
     MetricsWriter,
     MovingAverage,
     PreviewWriter,
-    Progress,
 )
 
 log = logging.getLogger("ganzoo")
@@ -214,7 +214,7 @@ def _train(
     evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
     watch = _watch(game, folder, extra, unseen, evaluators, replace(recipe.ema, ramp=0) if trained else recipe.ema)
     if progress:
-        watch.stack.append(Progress(findings=watch.health.news))
+        watch.stack.append(shown_progress(watch.health.news))
     if world.leads:
         write_atomically(folder / RECIPE, recipe.dump().encode())
     followers = [one for one in (*game.callbacks.values(), *extra) if one.everywhere]

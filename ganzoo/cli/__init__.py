@@ -25,6 +25,7 @@ _MODULES = {
     "list": "catalogue",
     "show": "catalogue",
     "models": "catalogue",
+    "features": "data",
     "eval": "evaluate",
     "project": "latents",
     "directions": "latents",

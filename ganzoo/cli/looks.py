@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,19 +10,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
+from ..files import file_hash
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from ..models import Latents, Model
+    from ..models import Directions, Latents, Model
+
+log = logging.getLogger("ganzoo")
 
 _OPTIONS = (
     click.option("--seeds", metavar="NUMBERS", help="A sample for each of these seeds, such as 0,7,42 or 0-15."),
     click.option("--latents", metavar="FILE", help="Samples of the latents that `ganzoo project` wrote."),
     click.option("--interpolate", is_flag=True, help="Walk from latent to latent: a film for .gif, .mp4 and .webp."),
-    click.option("--along", metavar="DIRECTION", type=click.IntRange(min=1),
-                 help="Move samples along a direction, as `ganzoo directions` counts them: a picture or a film."),
+    click.option("--along", metavar="DIRECTION",
+                 help="Move samples along a direction, a number from 1 or FILE:NUMBER: a picture or a film."),
     click.option("--mix", metavar="SEEDS:SEEDS", help="A grid of rows' styles with the columns' in some layers."),
     click.option("--layers", metavar="LAYERS", help="Of --mix: coarse, middle, fine, or 0-3. [default: coarse]"),
     click.option("--space", metavar="SPACE", help="Of --interpolate: z, or w for a walk through styles. [default: z]"),
@@ -43,7 +47,7 @@ class Look:
     seeds: str | None
     latents: str | None
     interpolate: bool
-    along: int | None
+    along: str | None
     mix: str | None
     layers: str | None
     space: str | None
@@ -93,14 +97,39 @@ class Look:
 
     def moved(self, model: Model, latents: Latents, film: bool) -> Image | list[Tensor]:
         """What --along shows: one picture, or the samples (N, ...) of every frame of a film."""
-        from ..latents import along, effects, find_directions
+        from ..latents import along, effects
 
-        number = self.along or 1
-        found = find_directions(model, number)
+        found, number = directions_of(model, self.along or "1")
         if not film:
             return effects(model, latents, found, number)
         frames = list(along(model, latents, found, number, 49))
         return [*frames, *frames[-2:0:-1]] if self.loop else frames
+
+
+def directions_of(model: Model, asked: str) -> tuple[Directions, int]:
+    """What --along names: directions of a file, those saved beside the model's weights, or found now; and a number.
+
+    Raises `UsageError` for a text that names none.
+    """
+    from ..latents import find_directions
+    from ..models import DIRECTIONS, WEIGHTS, Directions
+
+    file, _, digits = asked.rpartition(":")
+    if not (digits.isascii() and digits.isdecimal()) or int(digits) < 1:
+        raise UsageError(f"--along {asked}: write a number from 1, or a file and a number, as {DIRECTIONS}:2")
+    number = int(digits)
+    if file:
+        return Directions.read(file), number
+    saved = model.folder / DIRECTIONS
+    if saved.is_file():
+        try:
+            found = Directions.read(saved, file_hash(model.folder / WEIGHTS))
+        except UsageError as error:  # nobody named that file: what it should hold is found anew
+            log.warning("%s", error)
+        else:
+            if number <= len(found):
+                return found, number
+    return find_directions(model, number), number
 
 
 def of_seeds(model: Model, text: str, label: str | None, asked: str) -> Latents:

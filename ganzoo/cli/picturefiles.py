@@ -15,12 +15,12 @@ PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def open_picture(file: Path, asked: str) -> Image:
-    """A picture in RGB. asked: how the user named it, as "--input cats". Raises `UsageError`."""
+    """A picture in RGB, with alpha RGBA. asked: how the user named it, as "--input cats". Raises `UsageError`."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(file) as opened:
-            return opened.convert("RGB")
+            return opened.convert("RGBA" if opened.has_transparency_data else "RGB")
     except FileNotFoundError as error:
         raise UsageError(f"{asked}: there is no such file or folder") from error
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:

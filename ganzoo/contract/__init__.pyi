@@ -14,6 +14,7 @@ from .data import Dataset as Dataset
 from .data import Density as Density
 from .data import Drawn as Drawn
 from .data import Stream as Stream
+from .data import Survey as Survey
 from .data import Table as Table
 from .data import Unpaired as Unpaired
 from .dial import Dial as Dial
@@ -51,6 +52,8 @@ from .specs import Points as Points
 from .specs import Sample as Sample
 from .specs import Signal as Signal
 from .specs import View as View
+from .specs import halvings as halvings
+from .specs import in_colours as in_colours
 from .turn import Draws as Draws
 from .turn import Judgement as Judgement
 from .turn import Made as Made

@@ -22,7 +22,7 @@ from .specs import DataSpec
 class Table:
     """Finite samples that fit into memory.
 
-    fields: uint8 (N, H, W, C) pictures, or float32 (N, *shape) values.  labels: (N,) int64 or None.
+    fields: uint8 or uint16 (N, H, W, C) pictures, or float32 (N, *shape) values.  labels: (N,) int64 or None.
     flip: mirror each picture left-right with probability 1/2, anew each time it is drawn.
     crop: cut a random window of the spec's size out of larger pictures, anew each time.
     """
@@ -46,7 +46,7 @@ class Drawn:
 class Stream:
     """Finite samples read one by one, for sets larger than memory.
 
-    read(index) returns a uint8 (H, W, C) picture or float32 value a field; it runs in worker processes.
+    read(index) returns a uint8 or uint16 (H, W, C) picture or float32 value a field; it runs in worker processes.
     """
 
     count: int
@@ -62,6 +62,20 @@ class Unpaired:
     """Fields drawn independently of each other. parts: by field; each holds that one field, its labels are unread."""
 
     parts: Mapping[str, Table | Stream]
+
+
+@public
+@dataclass(frozen=True)
+class Survey:
+    """What the picture files of a data set are, each looked at whole.
+
+    sizes: how many have which height and width.  kinds: how many are stored how, as "colour with alpha".
+    broken: why each file that cannot be read cannot, by its name.
+    """
+
+    sizes: Mapping[tuple[int, int], int]
+    kinds: Mapping[str, int]
+    broken: Mapping[str, str]
 
 
 @public
@@ -86,6 +100,10 @@ class Dataset(ABC):
 
     @abstractmethod
     def load(self) -> Table | Drawn | Stream | Unpaired: ...
+
+    def survey(self) -> Survey | None:
+        """Look at every picture file, for `ganzoo data`; None for data that are no picture files."""
+        return None
 
 
 @public

@@ -37,7 +37,7 @@ KINDS = (
 )
 
 COMMANDS = (
-    "train", "study", "check", "plan", "list", "show", "models", "plugins", "sample", "project", "directions",
+    "train", "study", "check", "plan", "list", "show", "models", "plugins", "data", "sample", "project", "directions",
     "export", "page", "play", "convert", "eval", "features", "report", "doctor", "runs",
     "push", "pull", "search", "card",
 )  # fmt: skip

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..errors import Incompatible
 from ..public import public
 
 if TYPE_CHECKING:
@@ -188,12 +189,12 @@ class Sample:
     def pixels(self, sample: Tensor) -> Tensor:
         """Pictures (N, C, H, W) as feature extractors read them: float32 (N, 3, H, W) in [0, 255], differentiably.
 
-        Raises `ValueError` for samples that are no pictures of one or three colours, or have no range.
+        Those with alpha, of two or four channels, lie over white; of five channels and more the first three are read.
+        Raises `ValueError` for samples that are no pictures or have no range.
         """
-        if not self.is_image or not self.bounded or self.shape[0] not in (1, 3):
-            raise ValueError(f"features are those of gray or coloured pictures, not of samples {self}")
-        scaled = (sample - self.low) * (255 / (self.high - self.low))
-        return scaled.expand(-1, 3, -1, -1)
+        if not self.is_image or not self.bounded:
+            raise ValueError(f"features are those of pictures with a range, not of samples {self}")
+        return in_colours((sample - self.low) * (255 / (self.high - self.low)))
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))
@@ -244,3 +245,49 @@ class DataSpec:
     def __str__(self) -> str:
         fields = ", ".join(f"{name} {sample}" for name, sample in self.fields.items())
         return f"{fields}, {self.classes} classes" if self.classes else fields
+
+
+WHITE = 255
+
+
+def in_colours(pixels: Tensor) -> Tensor:
+    """Pictures (N, C, H, W) with values in [0, 255] as red, green and blue, (N, 3, H, W), the way they are looked at.
+
+    One channel is gray; two and four have alpha as the last and lie over white; of more, the first three are taken.
+    """
+    if pixels.shape[1] in (2, 4):
+        cover = pixels[:, -1:] / WHITE
+        pixels = pixels[:, :-1] * cover + WHITE * (1 - cover)
+    return pixels[:, :3].expand(-1, 3, -1, -1)
+
+
+@public
+def halvings(target: Sample, network: str, bases: Sequence[int] = (4, 5, 6, 7)) -> tuple[tuple[int, int], int]:
+    """Height and width of a network's smallest map, and how often both double up to the picture, at least once.
+
+    The shorter side of that map is one of `bases`, the longer one any number. network: who asks, for the refusal.
+    Raises `Incompatible` for values, and for pictures whose sides do not halve so, with the size next to theirs.
+    """
+    if not target.is_image:
+        shape = "x".join(map(str, target.shape))
+        raise Incompatible(
+            f"{network} makes images; the data are values of shape {shape}: try `--generator mlp --discriminator mlp`"
+        )
+    height, width = target.shape[1:]
+    shorter, longer = sorted((height, width))
+    sizes = {base << doublings: doublings for base in bases for doublings in range(1, 16)}
+    nearest = min(sizes, key=lambda size: (abs(size - shorter), size))
+    step = 1 << sizes[nearest]
+    if nearest == shorter and longer % step == 0:
+        return (height // step, width // step), sizes[nearest]
+    other = max(1, round(longer * nearest / shorter / step)) * step
+    size = f"{nearest}x{other}" if height < width else f"{other}x{nearest}"
+    raise Incompatible(
+        f"{network} makes images with sides of m·2^k, the same k for both and {_listed(bases)} as the smaller m; "
+        f"the data are {height}x{width}: try `--set data.size={nearest if nearest == other else size}`"
+    )
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} or {last}" if first else last

@@ -95,7 +95,7 @@ class TableFeed(Feed):
         self, table: Table, spec: DataSpec, batch: int, seed: int, device: torch.device, share: Share = (0, 1)
     ) -> None:
         super().__init__(batch, share)
-        self._fields = {name: tensor.contiguous().to(device) for name, tensor in table.fields.items()}
+        self._fields = {name: _movable(tensor).contiguous().to(device) for name, tensor in table.fields.items()}
         self._labels = _labels(table.labels, len(next(iter(self._fields.values())))).to(device)
         self._order = Order(len(self._labels), seed)
         self._spec, self._device = spec, device
@@ -276,21 +276,30 @@ class UnpairedFeed(Feed):
 
 
 def normalise(tensor: Tensor, sample: Sample, mirrored: Tensor | None = None, corner: Tensor | None = None) -> Tensor:
-    """uint8 (N, H, W, C) pictures to float32 (N, C, H, W) in the sample's range; float32 values pass as they are.
+    """uint8 or uint16 (N, H, W, C) pictures to float32 (N, C, H, W) in the sample's range; float32 values pass as
+    they are.
 
     mirrored: (N,) bool, the pictures to flip left-right.  corner: (N, 2) in [0, 1), where larger pictures are cut.
     Both are on the CPU.
     """
     if not sample.is_image:
         return tensor
+    tensor = _movable(tensor)
     if corner is not None:
         tensor = _cropped(tensor, sample, corner)
     if mirrored is not None:
         tensor = _flipped(tensor, mirrored)
-    picture, scale = tensor.permute(0, 3, 1, 2), (sample.high - sample.low) / 255
-    if tensor.device.type == "cpu":  # which has fast kernels for equal types only; elsewhere a pass is saved
+    tensor = tensor.view(torch.uint16) if tensor.dtype == torch.int16 else tensor
+    picture, scale = tensor.permute(0, 3, 1, 2), (sample.high - sample.low) / torch.iinfo(tensor.dtype).max
+    # a CPU has fast kernels for equal types only; elsewhere a pass is saved
+    if tensor.device.type == "cpu" or tensor.dtype != torch.uint8:
         return picture.to(torch.float32).mul_(scale).add_(sample.low)
     return picture.mul(scale).add_(sample.low)
+
+
+def _movable(tensor: Tensor) -> Tensor:
+    """uint16 as the int16 of the same bits, which is gathered and flipped on every device; others as they are."""
+    return tensor.view(torch.int16) if tensor.dtype == torch.uint16 else tensor
 
 
 def _flipped(tensor: Tensor, mirrored: Tensor) -> Tensor:

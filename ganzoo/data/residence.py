@@ -31,7 +31,7 @@ class Decodable(Protocol):
     """Of all samples together."""
 
     def everything(self) -> Mapping[str, Tensor]:
-        """uint8 (N, H, W, C) pictures or float32 (N, *shape) values a field, N being the stream's `count`."""
+        """uint8 or uint16 (N, H, W, C) pictures or float32 (N, *shape) values a field, N being the stream's `count`."""
         ...
 
 

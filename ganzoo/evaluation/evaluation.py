@@ -115,8 +115,13 @@ class Bench:
         return _Source(generator, known, self.question.seed, self.question.samples).first(count)
 
     def _doubt(self) -> None:
-        """Warn, once, of an FID of few samples."""
-        if self.extractor is None or "fid" not in self.metrics or self._warned:
+        """Warn, once, of features that do not see all channels, and of an FID of few samples."""
+        if self.extractor is None or self._warned:
+            return
+        if self.target.shape[0] > 4:
+            self._warned = True
+            log.warning("features are those of the first three of %d channels", self.target.shape[0])
+        if "fid" not in self.metrics:
             return
         made, real, features = self.question.samples, self.reference.count, self.extractor.module.dimensions
         if min(made, real) >= _FEW:
@@ -162,9 +167,9 @@ class Bench:
 
     def _real_pixels(self) -> Tensor:
         """(M, C·H·W), at most as many as are generated, in the target's range."""
-        low, high, rows = self.target.low, self.target.high, []
-        for chunk in RealPictures(self.dataset, self.field).chunks():
-            rows.append(chunk[:, : self.target.shape[0]].flatten(1) * ((high - low) / 255) + low)
+        rows = list[Tensor]()
+        for chunk in RealPictures(self.dataset, self.field).samples():
+            rows.append(chunk.flatten(1))
             if sum(map(len, rows)) >= self.question.samples:
                 break
         return torch.cat(rows)[: self.question.samples]

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from ..contract import DataSpec, FeatureExtractor, Sample
+from ..contract import DataSpec, FeatureExtractor, Sample, in_colours
 from ..errors import DataError, GanzooError, PluginError, UsageError
 from ..recipes import Part, checked_options
 from ..registry import Registry
@@ -211,17 +211,12 @@ def fingerprint(name: str, module: nn.Module) -> str:
 
 
 def as_pictures(samples: Tensor, spec: Sample) -> Tensor:
-    """float32 (N, C, H, W) in the spec's range as uint8 (N, 3, H, W), rounded as a saved picture is.
-
-    Raises `UsageError` for samples that have neither one channel nor three.
-    """
+    """float32 (N, C, H, W) in the spec's range as uint8 (N, 3, H, W), rounded as a saved picture is."""
     unit = (samples - spec.low) / (spec.high - spec.low)
     return three_channels(unit.clamp(0, 1).mul(255).round().to(torch.uint8))
 
 
 def three_channels(picture: Tensor) -> Tensor:
-    """uint8 (N, 1 or 3, H, W) as (N, 3, H, W). Raises `UsageError` for other numbers of channels."""
-    channels = picture.shape[1]
-    if channels not in (1, 3):
-        raise UsageError(f"features are those of gray or RGB pictures, these have {channels} channels")
-    return picture.expand(-1, 3, -1, -1)
+    """uint8 (N, C, H, W) as (N, 3, H, W): alpha laid over white, the first three channels of five and more."""
+    blended = picture.shape[1] in (2, 4)
+    return in_colours(picture.float()).round().to(torch.uint8) if blended else in_colours(picture)

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..contract import Dataset, Drawn, Sample, Stream, Table
+from ..data import normalise
 from ..errors import DataError, UsageError
 from ..files import write_atomically
 from ..recipes import Part
@@ -55,10 +56,15 @@ class RealPictures:
     def chunks(self, size: int = _CHUNK) -> Iterator[Tensor]:
         """uint8 (N, 3, H, W), all pictures once."""
         for index in torch.split(self._order, size):
-            yield three_channels(self._read(index).permute(0, 3, 1, 2))
+            yield three_channels(_in_bytes(self._read(index)).permute(0, 3, 1, 2))
+
+    def samples(self, size: int = _CHUNK) -> Iterator[Tensor]:
+        """float32 (N, C, H, W) in the range of the spec, all pictures once."""
+        for index in torch.split(self._order, size):
+            yield normalise(self._read(index), self._spec)
 
     def _read(self, index: Tensor) -> Tensor:
-        """uint8 (N, H, W, C)."""
+        """uint8 or uint16 (N, H, W, C)."""
         if isinstance(self._samples, Table):
             return self._middle(self._samples.fields[self._field][index])
         return torch.stack([self._middle(self._samples.read(i)[self._field]) for i in index.tolist()])
@@ -78,6 +84,11 @@ class RealPictures:
         else:
             digest.update(json.dumps([part.name, dict(part.options)], sort_keys=True, default=str).encode())
         return digest.hexdigest()[:16]
+
+
+def _in_bytes(picture: Tensor) -> Tensor:
+    """uint8 or uint16 values as uint8."""
+    return picture if picture.dtype == torch.uint8 else (picture.float() / 257).round().to(torch.uint8)
 
 
 def reference_for(dataset: Dataset, part: Part, field: str, split: str, extractor: Extractor) -> Reference:

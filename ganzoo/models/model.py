@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,9 +56,8 @@ class Model:
         if self.config.source is not None:
             return words
         samples = self.sample(16 if self.target.looks.single else 1_000, seed=0)
-        buffer = io.BytesIO()
-        pictures.sheet(samples, self.target, f"{len(samples):,} samples").save(buffer, format="png")
-        shown = f'<img alt="samples" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+        sheet = pictures.sheet(samples, self.target, f"{len(samples):,} samples")
+        shown = f'<img alt="samples" src="{pictures.url(sheet)}">'
         if isinstance(self.target.looks, Signal):
             heard = base64.b64encode(sound(samples[:4], self.target)).decode()
             shown += f'<br><audio controls src="data:audio/wav;base64,{heard}"></audio>'
@@ -214,6 +212,12 @@ class Model:
             made = self.target.looks.noun
             raise ModelError(f"this model makes {made} of shape {self.target.shape}, not pictures: use sample()")
         return pictures.to_images(self.sample(n, **options), self.target)
+
+    def grid(self, n: int | Latents = 16, **options: Any) -> Image.Image:
+        """Draw n pictures as one, in rows; the options are those of `sample`. Raises `ModelError` as `images` does."""
+        if not self.target.is_image:
+            raise ModelError(f"this model makes values of shape {self.target.shape}, not pictures: use sample()")
+        return pictures.grid(self.sample(n, **options), self.target)
 
     def push(self, repo_id: str, token: str | None = None, **options: Any) -> Publication:
         """Publish the model's folder as "user/name" on the Hugging Face Hub.

@@ -1,7 +1,12 @@
-"""Samples as pictures: grids of images and waves, plots of values and tables, and films of them."""
+"""Samples as pictures: grids of images and waves, plots of values and tables, and films of them.
+
+Channels are shown as what their number says: one is gray, two gray with alpha, three red, green and blue, four those
+with alpha. Five and more are shown one beside the other, each in gray, so that nothing of a sample is hidden.
+"""
 
 from __future__ import annotations
 
+import base64
 import importlib
 import io
 import math
@@ -23,25 +28,43 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GAP, _BACKGROUND = 2, 255
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""By the number of channels; more are no picture by themselves."""
 _BAR = 24  # for a title
 _BETWEEN = 16  # two pictures beside each other
 _TILE, _FRAME = 56, 256  # smaller pictures, and frames of films, are enlarged by a whole factor, so that one sees them
 
 
 def to_images(samples: Tensor, spec: Sample) -> list[Image.Image]:
-    """samples: (N, C, H, W) in the spec's range. One gray (C = 1) or RGB (C = 3) picture each."""
+    """samples: (N, C, H, W) in the spec's range. A picture each: L, LA, RGB or RGBA; of C > 4 a strip of gray ones."""
     unit = (samples.detach().float().cpu() - spec.low) / (spec.high - spec.low)
     bytes_NHWC = unit.clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    if bytes_NHWC.shape[-1] not in _MODES:
+        bytes_NHWC = bytes_NHWC.transpose(2, 3).flatten(2)[..., None]
     return [Image.fromarray(one.squeeze(-1).numpy() if one.shape[-1] == 1 else one.numpy()) for one in bytes_NHWC]
 
 
 def from_images(images: Sequence[Image.Image], spec: Sample) -> Tensor:
-    """Pictures as samples, (N, C, H, W) in the spec's range: the middle of each, of the spec's proportions, resized."""
+    """Pictures as samples, (N, C, H, W) in the spec's range: the middle of each, of the spec's proportions, resized.
+
+    Raises `UsageError` for samples of five channels and more, which no picture file has.
+    """
     channels, height, width = spec.shape
-    mode = "L" if channels == 1 else "RGB"
-    fitted = [ImageOps.fit(one.convert(mode), (width, height), Image.Resampling.LANCZOS) for one in images]
+    if channels not in _MODES:
+        raise UsageError(f"a picture has no {channels} channels, as these samples have: give numbers instead")
+    mode = _MODES[channels]
+    shown = [one.convert(mode) if mode.endswith("A") else opaque(one).convert(mode) for one in images]
+    fitted = [ImageOps.fit(one, (width, height), Image.Resampling.LANCZOS) for one in shown]
     bytes_NHWC = torch.from_numpy(np.stack([np.asarray(one).reshape(height, width, channels) for one in fitted]))
     return bytes_NHWC.permute(0, 3, 1, 2).float() * ((spec.high - spec.low) / 255) + spec.low
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """A picture with alpha laid over white, as RGB; others as they are."""
+    if not image.has_transparency_data:
+        return image
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
 
 
 def columns(stages: Sequence[tuple[Tensor, Sample]]) -> Image.Image:
@@ -50,7 +73,7 @@ def columns(stages: Sequence[tuple[Tensor, Sample]]) -> Image.Image:
     A stage of values is a plot of them all.
     """
     sheets = [
-        grid(samples, spec, columns=1) if spec.looks.single else plot(samples, f"stage {number}", spec=spec)
+        opaque(grid(samples, spec, columns=1) if spec.looks.single else plot(samples, f"stage {number}", spec=spec))
         for number, (samples, spec) in enumerate(stages, 1)
     ]
     mode = "RGB" if any(sheet.mode == "RGB" for sheet in sheets) else "L"
@@ -72,17 +95,18 @@ def sheet(samples: Tensor, spec: Sample, title: str, real: Tensor | None = None,
 
 
 def grid(samples: Tensor, spec: Sample, columns: int | None = None) -> Image.Image:
-    """One picture of all samples, pictures or signals, in rows, as near to a square as N allows."""
+    """One picture of all samples, pictures or signals, in rows, as near to a square as they allow."""
     if isinstance(spec.looks, Signal):
         samples, spec = waves(samples, spec)
     images = to_images(samples, spec)
-    columns = columns or math.ceil(math.sqrt(len(images)))
-    factor = max(1, math.ceil(_TILE / images[0].width))
-    width, height = (side * factor + _GAP for side in images[0].size)
+    one = images[0]
+    columns = columns or min(len(images), math.ceil(math.sqrt(len(images) * one.height / one.width)))
+    factor = max(1, math.ceil(_TILE / max(one.size)))
+    width, height = (side * factor + _GAP for side in one.size)
     sheet = Image.new(
-        images[0].mode,
+        one.mode,
         (columns * width + _GAP, math.ceil(len(images) / columns) * height + _GAP),
-        _BACKGROUND if images[0].mode == "L" else (_BACKGROUND,) * 3,
+        _BACKGROUND if one.mode == "L" else (_BACKGROUND,) * len(one.mode),
     )
     for i, image in enumerate(images):
         enlarged = image.resize((width - _GAP, height - _GAP), Image.Resampling.NEAREST)
@@ -114,6 +138,12 @@ def enlarged(image: Image.Image) -> Image.Image:
     )
 
 
+def url(image: Image.Image) -> str:
+    """A picture as the data URL of a PNG, for pages and notebooks."""
+    image.save(buffer := io.BytesIO(), format="png")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
 def titled(image: Image.Image, title: str) -> Image.Image:
     """A picture with a line of text above it, wide enough for both."""
     from PIL import ImageDraw, ImageFont
@@ -122,7 +152,7 @@ def titled(image: Image.Image, title: str) -> Image.Image:
     width = max(image.width, math.ceil(font.getlength(title)) + 8)
     sheet = Image.new("RGB", (width, image.height + _BAR), (255, 255, 255))
     ImageDraw.Draw(sheet).text((4, 4), title, fill=(0, 0, 0), font=font)
-    sheet.paste(image.convert("RGB"), (0, _BAR))
+    sheet.paste(opaque(image).convert("RGB"), (0, _BAR))
     return sheet
 
 
@@ -220,7 +250,9 @@ def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0, loop: 
     frames = [enlarged(frame) for frame in frames]
     if path.suffix.lower() == ".mp4":
         imageio = video_library()
-        even = [frame.convert("RGB").crop((0, 0, frame.width // 2 * 2, frame.height // 2 * 2)) for frame in frames]
+        even = [
+            opaque(frame).convert("RGB").crop((0, 0, frame.width // 2 * 2, frame.height // 2 * 2)) for frame in frames
+        ]
         imageio.imwrite(path, [np.asarray(frame) for frame in even], fps=len(frames) / seconds, macro_block_size=1)
         return
     each = max(40, round(1000 * seconds / len(frames)))
@@ -228,5 +260,5 @@ def film(frames: Sequence[Image.Image], path: Path, seconds: float = 6.0, loop: 
     if path.suffix.lower() == ".webp":
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=90)
         return
-    first, *rest = [frame.convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
+    first, *rest = [opaque(frame).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
     first.save(path, save_all=True, append_images=rest, duration=durations, loop=0)

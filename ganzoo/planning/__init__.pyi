@@ -3,6 +3,13 @@ from .fitting import divisors as divisors
 from .fitting import placing as placing
 from .measure import Measured as Measured
 from .rehearsal import MadeUp as MadeUp
+from .sight import Sight as Sight
+from .sight import Suited as Suited
+from .sight import chosen as chosen
+from .sight import see as see
+from .sight import shaping as shaping
+from .sight import suited as suited
+from .sight import told_count as told_count
 from .speed import fast_path as fast_path
 from .speed import told_threads as told_threads
 from .study import Cell as Cell

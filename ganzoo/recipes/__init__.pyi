@@ -22,6 +22,7 @@ from .options import Previews as Previews
 from .options import TrainerOptions as TrainerOptions
 from .parsing import known_as as known_as
 from .parsing import parse_count as parse_count
+from .parsing import parse_setting as parse_setting
 from .parsing import parse_value as parse_value
 from .plan import Changes as Changes
 from .plan import Request as Request

@@ -7,6 +7,7 @@ import inspect
 import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -112,9 +113,10 @@ class Game:
         return replace(self, loss=loss, players=players, penalties=penalties, augmentations=augmentations)
 
 
-def build(recipe: Recipe, registry: Registry) -> Game:
+def build(recipe: Recipe, registry: Registry, weights: bool = True) -> Game:
     """Build every part of the recipe; weights come from its seed, the global generators are left alone.
 
+    weights: False takes no memory for them, for a game whose sizes alone are wanted.
     Raises `Incompatible` with all reasons why the parts do not fit.
     """
     builder = _Builder(registry)
@@ -126,7 +128,7 @@ def build(recipe: Recipe, registry: Registry) -> Game:
     spec = builder.spec(recipe, dataset) if dataset else None
     players: dict[str, nn.Module] = {}
     augmentations: dict[str, Augmentation] = {}
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), nullcontext() if weights else torch.device("meta"):
         torch.default_generator.manual_seed(recipe.seed)
         if spec:
             # without its loss, the players are still judged as those of an ordinary game

@@ -75,6 +75,7 @@ def halves_of(path: Path) -> tuple[str, str] | None:
 
 def data_url(picture: Image.Image) -> str:
     """A picture as a data URL: PNG or JPEG, whichever is smaller; too wide ones are made smaller."""
+    picture = pictures.opaque(picture)
     picture = picture.convert("L" if picture.mode in ("1", "L", "I;16") else "RGB")
     if picture.width > _WIDEST:
         picture = picture.resize((_WIDEST, round(picture.height * _WIDEST / picture.width)), Image.Resampling.LANCZOS)

@@ -6,6 +6,7 @@ from .callbacks.metrics import METRICS as METRICS
 from .callbacks.rollback import train_with_rollback as train_with_rollback
 from .interruption import rescued as rescued
 from .interruption import stopping as stopping
+from .notebook import shown_progress as shown_progress
 from .runfolder import RECIPE as RECIPE
 from .runfolder import default_folder as default_folder
 from .runfolder import locked as locked

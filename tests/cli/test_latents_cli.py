@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import gc
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import ganzoo
 from ganzoo.cli import main
@@ -59,6 +62,41 @@ def test_directions_are_drawn_and_saved(call):
         assert picture.width == 7 * 58 + 2
 
 
+def test_saved_directions_are_used_where_they_fit_the_weights(call, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    shutil.copytree(MODEL, folder)
+    assert call("directions", str(folder), "--count", "2", "--seeds", "3")[0] == 0
+
+    def another(*given):
+        raise AssertionError("directions were found anew")
+
+    monkeypatch.setattr("ganzoo.latents.find_directions", another)
+    assert call("sample", str(folder), "--seeds", "3", "--along", "2", "--out", "own.png", "--device", "cpu")[0] == 0
+    named = f"{folder}/directions.safetensors:2"
+    assert call("sample", MODEL, "--seeds", "3", "--along", named, "--out", "named.png", "--device", "cpu")[0] == 0
+    for name in ("own.png", "named.png"):
+        assert Path(name).read_bytes() == (folder / "direction-2.png").read_bytes()
+    code, _, err = call("sample", MODEL, "--along", f"{folder}/directions.safetensors:3", "--out", "third.png")
+    assert code == 2 and "there is no direction 3: there are 2" in err
+
+
+def test_directions_of_other_weights_are_found_anew_and_files_that_hold_none_are_refused(call, tmp_path, caplog):
+    folder = tmp_path / "model"
+    shutil.copytree(MODEL, folder)
+    call("directions", str(folder), "--count", "1", "--seeds", "3")
+    weights = load_file(folder / "model.safetensors")
+    key = next(iter(weights))
+    save_file({**weights, key: weights[key] + 1}, folder / "model.safetensors")
+    assert call("sample", str(folder), "-n", "1", "--along", "1", "--out", "anew.png")[0] == 0
+    assert "found in other weights: run `ganzoo directions` again" in caplog.text
+    save_file({"weight": torch.zeros(2)}, tmp_path / "none.safetensors")
+    refused = {"none.safetensors:1": "hold weight", "nowhere:1": "no such file", "1:x": "write a number",
+               "0": "write a number"}  # fmt: skip
+    for asked, words in refused.items():
+        code, _, err = call("sample", MODEL, "--along", asked, "--out", "x.png")
+        assert code == 2 and words in err and not Path("x.png").exists()
+
+
 @pytest.mark.parametrize("name", ["turn.gif", "turn.webp", "turn.png"])
 def test_samples_move_along_a_direction(call, name):
     loop = [] if name.endswith("png") else ["--loop"]
@@ -69,6 +107,19 @@ def test_samples_move_along_a_direction(call, name):
             assert film.width >= 256
             film.seek(95)
             assert film.info["duration"] < 100  # no pause where the loop closes
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # imageio-ffmpeg leaves its pipes open
+def test_an_mp4_has_every_frame_at_a_size_that_one_sees(call):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    assert call("sample", MODEL, "-n", "1", "--along", "1", "--out", "turn.mp4", "--device", "cpu")[0] == 0
+    assert ffmpeg.count_frames_and_secs("turn.mp4")[0] == 49
+    reader = ffmpeg.read_frames("turn.mp4")
+    assert min(next(reader)["size"]) >= 256
+    first, *_, last = reader
+    assert first != last
+    del reader
+    gc.collect()
 
 
 @pytest.mark.parametrize(

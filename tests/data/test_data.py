@@ -95,6 +95,9 @@ def test_pixels_span_the_range_of_the_spec():
     expected = torch.tensor([-1.0, -0.6, 0.6, 1.0]).reshape(1, 1, 2, 2)
     torch.testing.assert_close(normalise(pixels, Sample((1, 2, 2))), expected)
     torch.testing.assert_close(normalise(pixels, Sample((1, 2, 2), 0.0, 1.0)), (expected + 1) / 2)
+    deep = (pixels.to(torch.int32) * 257 + 100).clamp(max=65535).to(torch.uint16)
+    within = normalise(deep, Sample((1, 2, 2))) - expected  # what 16 bits say beyond the first eight
+    torch.testing.assert_close(within[0, 0, 0], torch.full((2,), 200 / 65535), atol=1e-6, rtol=0)
 
 
 def test_mirrored_pictures_are_flipped_left_to_right():

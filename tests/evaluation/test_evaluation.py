@@ -317,8 +317,19 @@ def test_pictures_are_rounded_as_saved_ones_are():
     assert torch.equal(
         as_pictures(torch.tensor([-3.0, 3.0]).view(2, 1, 1, 1), GRAY)[:, 0, 0, 0], torch.tensor([0, 255])
     )
-    with pytest.raises(ganzoo.UsageError, match="4 channels"):
-        as_pictures(torch.zeros(1, 4, 2, 2), Sample((4, 2, 2)))
+
+
+def test_features_read_other_pictures_over_white_or_by_their_first_three_channels():
+    def shown(*values):
+        sample = Sample((len(values), 1, 1), 0.0, 1.0)
+        picture = torch.tensor(values).view(1, -1, 1, 1)
+        read = as_pictures(picture, sample).flatten().tolist()
+        assert sample.pixels(picture).round().flatten().tolist() == read
+        return read
+
+    assert shown(0.2, 0.0) == [255] * 3 and shown(0.2, 1.0) == [51] * 3
+    assert shown(0.2, 0.4, 0.6, 1.0) == [51, 102, 153] and shown(0.0, 0.0, 1.0, 0.4) == [153, 153, 255]
+    assert shown(0.2, 0.4, 0.6, 0.8, 1.0) == [51, 102, 153]
 
 
 def test_real_pictures_are_all_there_once_in_a_fixed_random_order(data, corners):

@@ -5,7 +5,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ganzoo import Sample
+from ganzoo import Sample, UsageError
 from ganzoo.contract import great_circle as slerp
 from ganzoo.models import pictures
 
@@ -24,8 +24,8 @@ def test_a_grid_shows_every_sample_once_enlarged_by_a_whole_factor(spec, mode):
     sheet = pictures.grid(samples, spec)
     factor = 10  # 6 pixels wide, at least 56 shown
     assert sheet.mode == mode
-    assert sheet.size == (3 * (6 * factor + 2) + 2, 2 * (4 * factor + 2) + 2)
-    shown = [sheet.getpixel((2 + 62 * (i % 3), 2 + 42 * (i // 3))) for i in range(5)]
+    assert sheet.size == (2 * (6 * factor + 2) + 2, 3 * (4 * factor + 2) + 2)  # nearer to a square than 3 by 2
+    shown = [sheet.getpixel((2 + 62 * (i % 2), 2 + 42 * (i // 2))) for i in range(5)]
     values = [pixel if mode == "L" else pixel[0] for pixel in shown]
     assert values == [0, 64, 128, 191, 255]
 
@@ -90,3 +90,33 @@ def test_two_pictures_beside_each_other_are_taken_apart_again():
     real, fake = Image.effect_noise((90, 60), 50), Image.effect_noise((90, 60), 90)
     found = pictures.apart(pictures.side_by_side(real, fake))
     assert [one.convert("L").tobytes() for one in found] == [real.tobytes(), fake.tobytes()]
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
+def test_channels_are_shown_as_what_their_number_says_and_read_again(channels, mode):
+    spec = Sample((channels, 4, 6))
+    samples = torch.rand(2, *spec.shape) * 2 - 1
+    samples[:, -1] = 1.0  # alpha of all pictures that have it: nothing is seen through
+    images = pictures.to_images(samples, spec)
+    assert [image.mode for image in images] == [mode] * 2 and images[0].size == (6, 4)
+    assert pictures.grid(samples, spec).mode == mode
+    torch.testing.assert_close(pictures.from_images(images, spec), samples, atol=1 / 255, rtol=0)
+
+
+def test_more_channels_are_shown_side_by_side_and_are_no_picture_to_read():
+    spec = Sample((5, 4, 6), 0.0, 1.0)
+    samples = torch.arange(5.0).view(1, 5, 1, 1).expand(1, 5, 4, 6) / 5
+    (strip,) = pictures.to_images(samples, spec)
+    assert strip.mode == "L" and strip.size == (30, 4)
+    assert [strip.getpixel((6 * channel + 3, 2)) for channel in range(5)] == [0, 51, 102, 153, 204]
+    with pytest.raises(UsageError, match="no 5 channels"):
+        pictures.from_images([strip], spec)
+
+
+def test_films_and_titles_show_transparency_over_white(tmp_path):
+    clear = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
+    assert pictures.titled(clear, "x").getpixel((4, 28)) == (255, 255, 255)
+    assert pictures.opaque(Image.new("LA", (1, 1), (0, 51))).getpixel((0, 0)) == (204, 204, 204)
+    pictures.film([clear, clear], tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.convert("RGB").getpixel((4, 4)) == (255, 255, 255)

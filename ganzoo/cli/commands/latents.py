@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import UsageError
+from ...files import file_hash
 from ..counts import COUNT
 from ..looks import of_seeds
 from ..picturefiles import open_picture, refuse_existing
@@ -117,7 +118,7 @@ def directions(model: str, count: int, seeds: str, label: str | None, device: st
     """
     from ...api import load
     from ...latents import effects, find_directions
-    from ...models import is_reference
+    from ...models import WEIGHTS, is_reference
 
     if out is None and not Path(model).exists() and is_reference(model):
         raise UsageError(f"{model} is on the Hub, where nothing is written: name a folder with --out")
@@ -127,7 +128,7 @@ def directions(model: str, count: int, seeds: str, label: str | None, device: st
     latents = of_seeds(loaded, seeds, label, "--seeds")
     sheets = [effects(loaded, latents, found, number + 1) for number in range(len(found))]
     folder.mkdir(parents=True, exist_ok=True)
-    click.echo(str(found.save(folder)))
+    click.echo(str(found.save(folder, file_hash(loaded.folder / WEIGHTS))))
     for number, sheet in enumerate(sheets, 1):
         path = folder / f"direction-{number}.png"
         sheet.save(path)

@@ -190,6 +190,10 @@ def _targets(files: Sequence[Path], folder: Path, out: Path) -> list[Path]:
 
 
 def _save(picture: Image, path: Path) -> None:
+    from ...models import pictures
+
+    if path.suffix.lower() != ".png":  # a .jpg has no alpha
+        picture = pictures.opaque(picture)
     picture.save(path, quality=95)  # only .jpg knows it
 
 

@@ -77,12 +77,13 @@ def _first(loaded: Table | Stream | Drawn | Unpaired) -> tuple[Mapping[str, Tens
 
 
 def _check_field(name: str, tensor: Tensor, sample: Sample, raw: bool, larger: bool) -> None:
-    """raw: pictures come as uint8 (N, H, W, C).  larger: of at least the spec's height and width."""
+    """raw: pictures come as uint8 or uint16 (N, H, W, C).  larger: of at least the spec's height and width."""
     shape, dtype = sample.shape, torch.float32
     if raw and sample.is_image:
-        shape, dtype = (*sample.shape[1:], sample.shape[0]), torch.uint8
+        shape = (*sample.shape[1:], sample.shape[0])
+        dtype = torch.uint16 if tensor.dtype == torch.uint16 else torch.uint8
     wanted, found = f"{name}: {dtype} (N, {', '.join(map(str, shape))})", f"{tensor.dtype} {tuple(tensor.shape)}"
-    fix = "pictures are uint8 with channels last, values and drawn samples float32 as in the spec"
+    fix = "pictures are uint8 or uint16 with channels last, values and drawn samples float32 as in the spec"
     given = tuple(tensor.shape[1:])
     if larger and len(given) == len(shape) == 3:
         given = (min(given[0], shape[0]), min(given[1], shape[1]), given[2])

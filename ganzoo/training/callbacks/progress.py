@@ -28,7 +28,7 @@ class _Line(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         count = f"{task.completed:,.0f}/{task.total or 0:,.0f}"
-        speed = f"{task.fields['rate']:,.0f} img/s  {_clock(task.fields['left'])} left"
+        speed = f"{task.fields['rate']:,.0f} img/s  {clock(task.fields['left'])} left"
         room = self._console.width - 1  # a full line would wrap in some terminals
         width = min(_BAR, room - len(count) - len(speed) - 4)
         line = Text(count, no_wrap=True, overflow="crop")
@@ -90,7 +90,7 @@ class Progress(Callback):
             self._bar.update(self._task, completed=run.images, rate=rate, left=left, values=values, refresh=True)
         else:
             done = f"{run.images:,}/{run.recipe.images:,} images"
-            line = "  ".join([done, f"{rate:,.0f} img/s", f"{_clock(left)} left", *values])
+            line = "  ".join([done, f"{rate:,.0f} img/s", f"{clock(left)} left", *values])
             self._console.print(line, soft_wrap=True, highlight=False)
 
     def close(self) -> None:
@@ -106,7 +106,8 @@ def describe(values: Mapping[str, float]) -> list[str]:
     return [f"{name.removeprefix('loss/')} {value:.3g}" for name, value in shown]
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """m:ss, or h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

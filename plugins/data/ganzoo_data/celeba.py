@@ -47,7 +47,7 @@ class CelebA(ganzoo.Dataset):
         split: Literal["train", "valid", "test", "all"] = "train",
         attribute: str | None = None,
         root: str | None = None,
-        size: int | None = None,
+        size: int | str | None = None,
         crop: bool = True,
         gray: bool | None = None,
         flip: bool = False,

@@ -72,7 +72,7 @@ class _Cifar(Published):
         self,
         split: Literal["train", "test"] = "train",
         root: str | None = None,
-        size: int | None = None,
+        size: int | str | None = None,
         gray: bool | None = None,
         flip: bool = False,
         classes: list[int] | list[str] | None = None,

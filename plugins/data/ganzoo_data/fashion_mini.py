@@ -21,7 +21,7 @@ class FashionMini(ganzoo.Dataset):
 
     def __init__(
         self,
-        size: int | None = None,
+        size: int | str | None = None,
         gray: bool | None = None,
         flip: bool = False,
         classes: list[int] | list[str] | None = None,

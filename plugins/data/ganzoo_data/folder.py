@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from sys import intern
+from typing import Literal
 
 import torch
 
@@ -45,6 +46,9 @@ class PictureFiles(ganzoo.Dataset):
     def load(self) -> ganzoo.Table | ganzoo.Stream:
         return self._pictures.load()
 
+    def survey(self) -> ganzoo.Survey:
+        return self._pictures.survey()
+
 
 class Folder(PictureFiles):
     """Pictures anywhere below a folder or inside a .zip, in any format that Pillow reads.
@@ -65,18 +69,20 @@ class Folder(PictureFiles):
     def __init__(
         self,
         path: str,
-        size: int | None = None,
+        size: int | str | None = None,
         crop: bool = True,
         gray: bool | None = None,
         flip: bool = False,
         classes: list[int] | list[str] | None = None,
         limit: int | None = None,
+        alpha: bool = False,
+        bits: Literal[8, 16] = 8,
         labels: bool | None = None,
         name_contains: str = "",
         strict: bool = False,
         resident_bytes: int = 2_000_000_000,
     ) -> None:
-        view = View(size, crop, gray, flip, classes, limit)
+        view = View(size, crop, gray, flip, classes, limit, alpha, bits)
         if not path.strip():
             raise ganzoo.DataError("data.path is empty: name a folder or .zip of pictures")
         source = open_source(Path(path).expanduser())

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
@@ -51,17 +52,19 @@ class Hub(ganzoo.Dataset):
         split: str = "train",
         image: str | None = None,
         label: str | None = None,
-        size: int | None = None,
+        size: int | str | None = None,
         crop: bool = True,
         gray: bool | None = None,
         flip: bool = False,
         classes: list[int] | list[str] | None = None,
         limit: int | None = None,
+        alpha: bool = False,
+        bits: Literal[8, 16] = 8,
         root: str | None = None,
         strict: bool = False,
         resident_bytes: int = 2_000_000_000,
     ) -> None:
-        self.view = View(size, crop, gray, flip, classes, limit)
+        self.view = View(size, crop, gray, flip, classes, limit, alpha, bits)
         self._strict, self._resident_bytes = strict, resident_bytes
         self._folder = data_root(root) / "hub"
         self._key = "--".join(_plain(word) for word in (split, image or "", label or ""))

@@ -25,6 +25,7 @@ from .view import View
 _SAMPLES = {"train": ("images", "x", "x_train", "data", "arr_0"), "test": ("x_test",)}
 _LABELS = {"train": ("labels", "y", "y_train"), "test": ("y_test",)}
 _ONE_PICTURE = (1, 3)
+_PICTURES = (np.uint8, np.uint16)
 _MOST_CLASSES = 1_000_000
 _CHUNK_BYTES = 1 << 24
 
@@ -39,7 +40,9 @@ class _Array:
 
 
 class Npz(ganzoo.Dataset):
-    """Arrays in an .npz file: uint8 pictures (N, H, W), (N, H, W, C) or (N, C, H, W), or float values (N, D).
+    """Arrays in an .npz file: pictures (N, H, W), (N, H, W, C) or (N, C, H, W) of 8 or 16 bits, or float values (N, D).
+
+    Pictures have any number of channels: one or three, or else the shorter of the last axis and the second.
 
     Samples are the first array called images, x, x_train, data or arr_0, or the only one; labels, whole numbers (N,),
     are called labels, y or y_train.
@@ -53,7 +56,7 @@ class Npz(ganzoo.Dataset):
         self,
         path: str,
         split: Literal["train", "test"] = "train",
-        size: int | None = None,
+        size: int | str | None = None,
         crop: bool = True,
         gray: bool | None = None,
         flip: bool = False,
@@ -110,17 +113,17 @@ class Npz(ganzoo.Dataset):
         name, shape, dtype = shown(self._samples.name), self._samples.shape, self._samples.dtype
         if not math.prod(shape):
             raise ganzoo.DataError(f"{name} in {self.path} is empty: its shape is {shape}")
-        if dtype == np.uint8 and len(shape) == 3:
+        if dtype in _PICTURES and len(shape) == 3:
             return (0, 1, 2)
-        if dtype == np.uint8 and len(shape) == 4 and shape[3] in _ONE_PICTURE:
-            return (0, 1, 2, 3)
-        if dtype == np.uint8 and len(shape) == 4 and shape[1] in _ONE_PICTURE:
-            return (0, 2, 3, 1)
+        if dtype in _PICTURES and len(shape) == 4:
+            known = [axis for axis in (3, 1) if shape[axis] in _ONE_PICTURE]
+            axis = known[0] if known else min((3, 1), key=lambda axis: shape[axis])
+            return (0, 1, 2, 3) if axis == 3 else (0, 2, 3, 1)
         if dtype.kind == "f" and len(shape) == 2:
             return None
         raise ganzoo.DataError(
-            f"{name} in {self.path} is {dtype} of shape {shape}: save pictures as uint8 (N, H, W), (N, H, W, C) or "
-            "(N, C, H, W) with 1 or 3 channels, or values as floats (N, D)"
+            f"{name} in {self.path} is {dtype} of shape {shape}: save pictures as uint8 or uint16 (N, H, W), "
+            "(N, H, W, C) or (N, C, H, W), or values as floats (N, D)"
         )
 
     def _class_count(self) -> int:

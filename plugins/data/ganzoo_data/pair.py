@@ -13,18 +13,20 @@ import ganzoo
 
 from .folder import Folder
 from .pictures import Reader
+from .view import sides_of
 
 FIELDS = ("a", "b")
 
 
-def cuts(size: int | None, load_size: int | None) -> bool:
+def cuts(size: int | str | None, load_size: int | str | None) -> bool:
     """True if pictures of `load_size` are cut to `size`. Raises `UsageError` if they are no larger than what is cut."""
-    if load_size is not None and (size is None or load_size < size):
+    inner, outer = sides_of(size), sides_of(load_size, "load_size")
+    if outer is not None and (inner is None or outer[0] < inner[0] or outer[1] < inner[1]):
         raise ganzoo.UsageError(
             f"data.load_size is {load_size} and data.size {size}: pictures are loaded larger than they are cut, "
             "as with load_size 286 and size 256"
         )
-    return load_size is not None and load_size != size
+    return outer is not None and outer != inner
 
 
 class Pair(ganzoo.Dataset):
@@ -33,9 +35,9 @@ class Pair(ganzoo.Dataset):
     Each side has the channels of its own pictures, or those that gray says. Sub-folders are no classes here.
 
     path: both sides, as A:B.
-    size: side in pixels of the square that pictures have in the end; None keeps them as they are.
-    load_size: side that they are resized to first; a random square of size is then cut out of it each time one is
-    drawn. None resizes to size itself.
+    size: side in pixels of the square that pictures have in the end, or HEIGHTxWIDTH; None keeps them as they are.
+    load_size: what they are resized to first; a random window of size is then cut out of it each time one is drawn.
+    None resizes to size itself.
     strict: refuse a broken picture instead of skipping it.
     resident_bytes: a side whose pictures take more than this, decoded, is read in training, unless the device has room.
     Other options: `View`, for both sides alike.
@@ -46,8 +48,8 @@ class Pair(ganzoo.Dataset):
     def __init__(
         self,
         path: str,
-        size: int | None = None,
-        load_size: int | None = None,
+        size: int | str | None = None,
+        load_size: int | str | None = None,
         crop: bool = True,
         gray: bool | None = None,
         flip: bool = False,
@@ -55,7 +57,7 @@ class Pair(ganzoo.Dataset):
         strict: bool = False,
         resident_bytes: int = 2_000_000_000,
     ) -> None:
-        self._size, self._cut = size, cuts(size, load_size)
+        self._size, self._cut = sides_of(size), cuts(size, load_size)
         self._sides = {
             field: Folder(
                 side, load_size or size, crop, gray, flip,
@@ -70,7 +72,7 @@ class Pair(ganzoo.Dataset):
 
     def _sample(self, side: Folder) -> ganzoo.Sample:
         sample = side.spec.fields["image"]
-        return replace(sample, shape=(sample.shape[0], self._size, self._size)) if self._size else sample
+        return replace(sample, shape=(sample.shape[0], *self._size)) if self._size else sample
 
     def load(self) -> ganzoo.Unpaired:
         return ganzoo.Unpaired({field: self._load(field, side) for field, side in self._sides.items()})

@@ -25,7 +25,7 @@ from .names import Names
 from .pair import FIELDS, cuts, split
 from .pictures import Pictures
 from .sources import Source, open_source
-from .view import View
+from .view import View, sides_of
 
 
 class Paired(ganzoo.Dataset):
@@ -35,9 +35,9 @@ class Paired(ganzoo.Dataset):
     same for both pictures of a pair. Each side has the channels of its own pictures, or those that gray says.
 
     path: A:B, two folders or .zips; or one, each of whose pictures is cut into its left half, a, and its right half, b.
-    size: side in pixels of the square that pictures have in the end; None keeps them as they are.
-    load_size: side that they are resized to first; a random square of size is then cut out of both at the same place
-    each time a pair is drawn. None resizes to size itself.
+    size: side in pixels of the square that pictures have in the end, or HEIGHTxWIDTH; None keeps them as they are.
+    load_size: what they are resized to first; a random window of size is then cut out of both at the same place each
+    time a pair is drawn. None resizes to size itself.
     swap: take the second folder, or the right half, as a.
     strict: refuse a broken picture instead of leaving out its pair.
     resident_bytes: pairs that take more than this, decoded, are read in training, unless the device has room.
@@ -49,8 +49,8 @@ class Paired(ganzoo.Dataset):
     def __init__(
         self,
         path: str,
-        size: int | None = None,
-        load_size: int | None = None,
+        size: int | str | None = None,
+        load_size: int | str | None = None,
         crop: bool = True,
         gray: bool | None = None,
         flip: bool = False,
@@ -59,7 +59,7 @@ class Paired(ganzoo.Dataset):
         strict: bool = False,
         resident_bytes: int = 2_000_000_000,
     ) -> None:
-        self._size, self._cut = size, cuts(size, load_size)
+        self._size, self._cut = sides_of(size), cuts(size, load_size)
         self._flip, self._resident_bytes = flip, resident_bytes
         view = View(load_size or size, crop, gray, flip, None, limit)
         places = dict(zip(FIELDS, reversed(_sides(path)) if swap else _sides(path), strict=True))
@@ -76,7 +76,7 @@ class Paired(ganzoo.Dataset):
     @cached_property
     def spec(self) -> ganzoo.DataSpec:
         size = self._size
-        cut = {field: (shape[0], size, size) if size else shape for field, shape in self._shapes.items()}
+        cut = {field: (shape[0], *size) if size else shape for field, shape in self._shapes.items()}
         return ganzoo.DataSpec({field: ganzoo.Sample(shape) for field, shape in cut.items()})
 
     def load(self) -> ganzoo.Table | ganzoo.Stream:

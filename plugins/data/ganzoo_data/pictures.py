@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -65,7 +66,7 @@ class Pictures:
         Without `gray`, pictures are gray if all of the sample are. Raises `Incompatible` if sizes differ.
         """
         if self.view.size is not None and self.view.gray is not None:
-            return self.view.shape((0, 0, 0))
+            return self.view.shape_of_files(False, 0, 0)
         step = max(1, len(self.names) // _SAMPLED_HEADERS)
         headers = {}
         for name in self.names[::step]:
@@ -77,7 +78,7 @@ class Pictures:
             raise ganzoo.DataError(f"no picture sampled from {self.source.place} can be read, not even {failure}")
         gray = all(header.gray for header in headers.values())
         first = next(iter(headers.values()))
-        shape = self.view.shape((1 if gray else 3, first.height, first.width))
+        shape = self.view.shape_of_files(gray, first.height, first.width)
         for name, header in headers.items():
             self.check(name, header, shape)
         return shape
@@ -90,7 +91,7 @@ class Pictures:
                 f"pictures in {self.source.place} differ in size: {found.width}x{found.height} ({shown(name)}) and "
                 f"{shape[2]}x{shape[1]}: try --set data.size=64"
             )
-        if self.view.gray is None and shape[0] == 1 and not found.gray:
+        if self.view.gray is None and _is_gray(shape) and not found.gray:
             raise ganzoo.Incompatible(
                 f"{shown(name)} in {self.source.place} is in colour, others are gray: "
                 "try --set data.gray=true or --set data.gray=false"
@@ -102,7 +103,7 @@ class Pictures:
         Raises `Incompatible` for mixed sizes, `DataError` if `strict` and one is broken, or if all are.
         """
         shape = self.shape()
-        if len(self.names) * math.prod(shape) > self.resident_bytes:
+        if self.nbytes(shape) > self.resident_bytes:
             return self._stream(shape)
         images, readable = self.decoded(shape, self.kept("decoded", shape, ".pictures"))
         kept = torch.from_numpy(np.flatnonzero(readable))
@@ -113,24 +114,31 @@ class Pictures:
         return ganzoo.Table({"image": every}, labels, self.view.flip)
 
     def decoded(self, shape: tuple[int, int, int], path: Path | None) -> tuple[np.ndarray, np.ndarray]:
-        """All pictures, uint8 (N, H, W, C), and which could be read, (N,) bool; decoded anew or as they were kept.
+        """All pictures, uint8 or uint16 (N, H, W, C), and which could be read, (N,) bool; anew or as they were kept.
 
         path: where they are kept, as `kept` says.
         """
         channels, height, width = shape
-        found = cache.pictures(path, (len(self.names), height, width, channels), lambda: self._decode_all(shape))
-        self._report_skipped(found[1])
-        return found
+        row = (height, width, channels * self.view.bits // 8)
+        images, readable = cache.pictures(path, (len(self.names), *row), lambda: self._decode_all(shape))
+        self._report_skipped(readable)
+        return images.view(np.uint16 if self.view.bits == 16 else np.uint8), readable
 
     def _decode_all(self, shape: tuple[int, int, int]) -> Iterator[tuple[int, np.ndarray]]:
-        return self._readable("decoding pictures", lambda name: self.decode(name, shape))
+        """Number and bytes of each picture that can be read."""
+        return self._readable("decoding pictures", lambda name: self.decode(name, shape).view(np.uint8))
+
+    def nbytes(self, shape: tuple[int, int, int]) -> int:
+        """Of all pictures, decoded."""
+        return len(self.names) * math.prod(shape) * self.view.bits // 8
 
     def kept(self, folder: str, shape: tuple[int, int, int], suffix: str) -> Path | None:
         """Where what is made of exactly these pictures is kept; None if it is too little, or nobody can tell."""
         state = self.source.state(self.names) if len(self.names) >= WORTH_KEEPING else None
         if state is None:
             return None
-        options = [_CACHE_VERSION, PIL.__version__, shape, self.view.size, self.view.crop, self.view.gray]
+        view = self.view
+        options = [_CACHE_VERSION, PIL.__version__, shape, view.size, view.crop, view.gray, view.alpha, view.bits]
         digest = hashlib.sha256(state + json.dumps(options).encode())
         for name in self.names:
             digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
@@ -138,7 +146,7 @@ class Pictures:
 
     def _stream(self, shape: tuple[int, int, int]) -> ganzoo.Stream:
         pictures = self
-        if self.view.size is None or (self.view.gray is None and shape[0] == 1):
+        if self.view.size is None or (self.view.gray is None and _is_gray(shape)):
             readable = self._headers(shape)
             self._report_skipped(readable)
             if not readable.all():
@@ -162,10 +170,10 @@ class Pictures:
         return readable
 
     def decode(self, name: str, shape: tuple[int, int, int]) -> np.ndarray:
-        """Read one picture as uint8 (H, W, C). Raises whatever Pillow raises on damaged bytes."""
-        picture = decode(self.source.read(name))
-        self.check(name, Header(*picture.size, gray=picture.mode == "L"), shape)
-        return replace(self.view, gray=shape[0] == 1).picture(picture)
+        """Read one picture as uint8 or uint16 (H, W, C). Raises whatever Pillow raises on damaged bytes."""
+        picture = decode(self.source.read(name), self.view.alpha, self.view.bits)
+        self.check(name, Header(*picture.size, gray=picture.mode in ("L", "LA", "F")), shape)
+        return replace(self.view, gray=_is_gray(shape)).picture(picture)
 
     def _checked_header(self, name: str, shape: tuple[int, int, int]) -> Header:
         header = read_header(self.source.read(name))
@@ -191,6 +199,30 @@ class Pictures:
                     if result is not None:
                         yield index, result
                 advance(len(some))
+
+    def survey(self) -> ganzoo.Survey:
+        """Decode every picture, whatever its size and kind, and count."""
+
+        def attempt(name: str) -> Header | str:
+            try:
+                data = self.source.read(name)
+                decode(data)
+                return read_header(data)
+            except Exception as error:  # Pillow raises anything on damaged bytes
+                return last_line(error)
+
+        sizes, kinds, broken = Counter[tuple[int, int]](), Counter[str](), dict[str, str]()
+        with ThreadPoolExecutor() as pool, bar("looking at pictures", len(self.names)) as advance:
+            for start in range(0, len(self.names), _AHEAD):
+                some = self.names[start : start + _AHEAD]
+                for name, found in zip(some, pool.map(attempt, some), strict=True):
+                    if isinstance(found, str):
+                        broken[shown(name)] = found
+                    else:
+                        sizes[found.height, found.width] += 1
+                        kinds[found.kind] += 1
+                advance(len(some))
+        return ganzoo.Survey(dict(sizes.most_common()), dict(kinds.most_common()), broken)
 
     def _report_skipped(self, readable: np.ndarray) -> None:
         broken = np.flatnonzero(~readable)
@@ -244,7 +276,7 @@ class Reader:
     @cached_property
     def nbytes(self) -> int:
         """Of all pictures, decoded."""
-        return len(self.pictures.names) * math.prod(self.shape)
+        return self.pictures.nbytes(self.shape)
 
     @cached_property
     def _kept(self) -> Path | None:
@@ -256,7 +288,7 @@ class Reader:
         return cache.can_keep(self._kept, self.nbytes)
 
     def everything(self) -> Mapping[str, Tensor]:
-        """All pictures, uint8 (N, H, W, C), as they are when read one by one."""
+        """All pictures, uint8 or uint16 (N, H, W, C), as they are when read one by one."""
         images, readable = self.pictures.decoded(self.shape, self._kept)
         for row in np.flatnonzero(~readable).tolist():
             stand_in = next((other for other in self._from(row) if readable[other]), None)
@@ -264,3 +296,8 @@ class Reader:
                 raise ganzoo.DataError(f"no picture in {self.pictures.source.place} can be read")
             images[row] = images[stand_in]
         return {"image": torch.from_numpy(images)}
+
+
+def _is_gray(shape: tuple[int, int, int]) -> bool:
+    """True for one colour, with alpha or without."""
+    return shape[0] <= 2

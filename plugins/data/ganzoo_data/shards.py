@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -50,17 +51,19 @@ class Shards(PictureFiles):
     def __init__(
         self,
         path: str,
-        size: int | None = None,
+        size: int | str | None = None,
         crop: bool = True,
         gray: bool | None = None,
         flip: bool = False,
         classes: list[int] | list[str] | None = None,
         limit: int | None = None,
+        alpha: bool = False,
+        bits: Literal[8, 16] = 8,
         labels: bool | None = None,
         strict: bool = True,
         resident_bytes: int = 2_000_000_000,
     ) -> None:
-        view = View(size, crop, gray, flip, classes, limit)
+        view = View(size, crop, gray, flip, classes, limit, alpha, bits)
         source = _Samples(Path(path).expanduser(), archives_of(path))
         names, numbers = source.samples(labels is not False)
         if not names:

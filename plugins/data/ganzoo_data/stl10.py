@@ -41,7 +41,7 @@ class Stl10(Published):
         self,
         split: Literal["train", "test", "unlabeled", "train+unlabeled"] = "train",
         root: str | None = None,
-        size: int | None = None,
+        size: int | str | None = None,
         gray: bool | None = None,
         flip: bool = False,
         classes: list[int] | list[str] | None = None,

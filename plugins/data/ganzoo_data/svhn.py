@@ -45,7 +45,7 @@ class Svhn(Published):
         self,
         split: Literal["train", "test", "extra"] = "train",
         root: str | None = None,
-        size: int | None = None,
+        size: int | str | None = None,
         gray: bool | None = None,
         flip: bool = False,
         classes: list[int] | list[str] | None = None,

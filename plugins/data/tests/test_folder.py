@@ -238,3 +238,46 @@ def test_same_folder_gives_the_same_order_however_it_was_written(tmp_path):
     one = write(tmp_path / "one", {name: index for index, name in enumerate(names)})
     two = write(tmp_path / "two", {name: index for index, name in reversed(list(enumerate(names)))})
     assert shades(Folder(one).load()) == shades(Folder(two).load()) == shades(Folder(zipped(one)).load())
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
+def test_alpha_is_a_channel_more_if_asked_for_and_white_beneath_else(tmp_path, mode):
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[:, 4:, 3] = 255
+    picture = Image.fromarray(pixels)
+    picture.quantize().save(tmp_path / "a.png") if mode == "P" else picture.convert(mode).save(tmp_path / "a.png")
+    colours = 1 if mode == "LA" else 3
+    plain, kept = Folder(str(tmp_path)), Folder(str(tmp_path), alpha=True)
+    assert plain.spec.fields["image"].shape == (colours, 8, 8)
+    assert kept.spec.fields["image"].shape == (colours + 1, 8, 8)
+    assert plain.load().fields["image"][0, 0, 0].tolist() == [255] * colours
+    image = kept.load().fields["image"]
+    assert image[0, 0, 0].tolist() == [255] * colours + [0]  # what nobody sees is white
+    assert image[0, 0, 7].tolist() == [0] * colours + [255]
+
+
+def test_16_bits_are_kept_if_asked_for_resident_streamed_and_kept_on_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("ganzoo_data.pictures.WORTH_KEEPING", 1)
+    ramp = np.arange(0, 65536, 1024, dtype=np.uint16).reshape(8, 8)
+    (tmp_path / "pics").mkdir()
+    Image.fromarray(ramp).save(tmp_path / "pics" / "a.png")
+    Image.new("L", (8, 8), 7).save(tmp_path / "pics" / "b.png")
+    where = str(tmp_path / "pics")
+    first, again, streamed = (Folder(where, bits=16, resident_bytes=n).load() for n in (10**9, 10**9, 0))
+    for image in (
+        first.fields["image"],
+        again.fields["image"],
+        torch.stack([streamed.read(n)["image"] for n in (0, 1)]),
+    ):
+        assert image.dtype == torch.uint16 and image.shape == (2, 8, 8, 1)
+        assert torch.equal(image[0, :, :, 0], torch.from_numpy(ramp)) and image[1].unique().tolist() == [7 * 257]
+    assert Folder(where).load().fields["image"].dtype == torch.uint8
+    deep = Folder(where, bits=16, size="4x8", gray=False, alpha=True).load().fields["image"]
+    assert deep.shape == (2, 4, 8, 4) and deep[..., 3].unique().tolist() == [65535]
+    assert streamed.read.nbytes == 2 * 8 * 8 * 2
+
+
+def test_rectangles_are_loaded_as_high_and_wide_as_asked(tmp_path):
+    dataset = Folder(write(tmp_path, {"a.png": 3, "b.png": 4}, size=(40, 30)), size="8x16")
+    assert dataset.spec.fields["image"].shape == (3, 8, 16)
+    assert dataset.load().fields["image"].shape == (2, 8, 16, 3)

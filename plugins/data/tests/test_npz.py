@@ -43,6 +43,17 @@ def test_pictures_of_every_layout_are_found(save, name, stored, expected):
     assert dataset.spec.fields["image"].shape == (expected.shape[3], 10, 12) and dataset.spec.classes == 0
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_any_number_of_channels_is_the_shorter_of_the_last_axis_and_the_second(save, channels, dtype):
+    pictures = np.random.default_rng(2).integers(0, np.iinfo(dtype).max, (6, 10, 12, channels), dtype=dtype)
+    for stored in (pictures, pictures.transpose(0, 3, 1, 2)):
+        dataset = Npz(save(images=stored))
+        assert dataset.spec.fields["image"].shape == (channels, 10, 12)
+        image = dataset.load().fields["image"]
+        assert image.is_contiguous() and np.array_equal(image.numpy(), pictures)
+
+
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2"])
 def test_floats_are_values_without_bounds(save, dtype):
     values = np.linspace(-3, 3, 12).reshape(4, 3).astype(dtype)
@@ -101,7 +112,7 @@ def test_header_that_promises_too_much_is_refused(tmp_path):
     ("arrays", "message"),
     [
         ({"images": COLOUR.astype(np.float32)}, "save pictures as uint8"),
-        ({"images": COLOUR[..., :2]}, "1 or 3 channels"),
+        ({"images": COLOUR.astype(np.int32)}, "save pictures as uint8"),
         ({"images": GRAY[:0]}, "is empty"),
         ({"pictures": GRAY, "others": GRAY}, "holds pictures, others: samples must be called images or x"),
         ({"images": GRAY, "labels": np.arange(5)}, "labels must be 6 whole numbers"),

@@ -101,3 +101,39 @@ def test_flip_is_left_to_whoever_draws():
     pictures = smooth(8, 8)
     table = View(flip=True).table(pictures, None, ())
     assert table.flip and torch.equal(table.fields["image"], pictures)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (40, 30), (25, 48)], ids=str)
+@pytest.mark.parametrize("crop", [True, False])
+def test_rectangles_look_the_same_in_memory_and_from_files(shape, crop):
+    picture, view = smooth(*shape), View(size="12x24", crop=crop)
+    from_memory = view.convert(picture)[0].int()
+    from_file = torch.from_numpy(view.picture(Image.fromarray(picture[0].numpy()))).int()
+    assert from_memory.shape == from_file.shape == (12, 24, 3)
+    assert (from_memory - from_file).abs().max() <= 1
+
+
+def test_crop_takes_the_middle_of_the_proportions_asked_for():
+    picture = torch.zeros(1, 8, 8, 1, dtype=torch.uint8)
+    picture[:, 2:6] = 200
+    assert View(size="4x8").convert(picture).unique().tolist() == [200]
+
+
+@pytest.mark.parametrize("size", [0, -3, "0x4", "64x", "axb", "64x64x3", 2.5])
+def test_a_size_that_is_none_is_refused_by_name(size):
+    with pytest.raises(ganzoo.UsageError, match=r"data\.size is "):
+        View(size=size)
+
+
+def test_16_bits_survive_choice_luma_and_resizing():
+    ramp = torch.arange(0, 65536, 256).to(torch.uint16).view(1, 16, 16, 1)
+    assert torch.equal(View().convert(ramp), ramp)
+    same = View(size=16).convert(ramp)
+    assert same.dtype == torch.uint16 and torch.equal(same, ramp)
+    assert torch.equal(View(gray=True).convert(ramp.expand(-1, -1, -1, 3)), ramp)
+
+
+def test_gray_is_not_for_other_numbers_of_channels():
+    assert View(size=8).convert(torch.zeros(1, 4, 4, 5, dtype=torch.uint8)).shape == (1, 8, 8, 5)
+    with pytest.raises(ganzoo.UsageError, match=r"these have 5: leave it out"):
+        View(gray=True).shape((5, 4, 4))

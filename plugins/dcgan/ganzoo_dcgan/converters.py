@@ -14,8 +14,6 @@ import numpy as np
 
 import ganzoo
 
-from .dcgan import BASES
-
 Tensors = Mapping[str, np.ndarray]
 
 
@@ -35,7 +33,7 @@ class PyTorchExample(ganzoo.Converter):
         }:  # fmt: skip
             return None
         layers = self.renamed(tensors, [(r"(?:main|model)\.(\d+\.\w+)", r"\1")])
-        if layers["0.weight"].ndim != 4 or set(layers["0.weight"].shape[2:]) - set(BASES):
+        if layers["0.weight"].ndim != 4 or set(layers["0.weight"].shape[2:]) - {4, 5, 6, 7}:
             return None
         if "0.bias" in layers:
             return None

@@ -5,7 +5,8 @@ Adversarial Networks" (arXiv:1511.06434). Written from the paper, and from the l
 `kernel=4`; no code was taken from either.
 
 Differences from the paper:
-- Any square size of 4, 5, 6 or 7 times a power of two, and any number of channels; the paper shows 3x64x64.
+- Any sides of m·2^k, with the same k for both and 4 to 7 as the smaller m, and any number of channels; the paper shows
+  3x64x64.
 - The projection of z is a transposed convolution of a 1x1 map, and D's last layer a convolution over the whole map.
   Both are the paper's dense layers under another name, which is how the tutorial writes them.
 - No layer has a bias where BatchNorm is on, not even the two that are not normalised: as in the tutorial.
@@ -19,6 +20,7 @@ Shapes: N batch, L latent, C channels, H height, W width, F features of the smal
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Literal
 
@@ -26,9 +28,6 @@ import torch
 from torch import Tensor, nn
 
 import ganzoo
-
-BASES = (4, 5, 6, 7)
-"""Sides of the smallest map."""
 
 SLOPE = 0.2
 """Of D's LeakyReLU below zero; Radford et al., section 3."""
@@ -41,7 +40,7 @@ class DCGANGenerator(ganzoo.Generator):
     width: channels of the last hidden map; each smaller map has twice as many, up to max_width.
     kernel: 5 as in the paper, or 4 as in the tutorial.  batch_norm: normalise all but the output.
     conditional: make the class that the label asks for.
-    Raises `Incompatible` for data that are no square pictures of a size that halves down to 4, 5, 6 or 7.
+    Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class DCGANDiscriminator(ganzoo.Discriminator):
     width: channels of the first hidden map; each smaller map has twice as many, up to max_width.
     kernel: 5 as in the paper, or 4 as in the tutorial.  batch_norm: normalise all but the input layer.
     conditional: judge whether the picture shows the class of its label.
-    Raises `Incompatible` for data that are no square pictures of a size that halves down to 4, 5, 6 or 7.
+    Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
     def __init__(
@@ -133,7 +132,7 @@ class DCGANDiscriminator(ganzoo.Discriminator):
             layers += [nn.LeakyReLU(SLOPE, inplace=True)]
         self.features = nn.Sequential(*layers)
         self.logit = nn.Conv2d(widths[-1], 1, base, bias=not batch_norm)
-        self.label_embedding = nn.Embedding(classes, widths[-1] * base * base) if conditional else None
+        self.label_embedding = nn.Embedding(classes, widths[-1] * math.prod(base)) if conditional else None
         self.apply(initialise)
 
     def forward(self, sample: Tensor, label: Tensor) -> Tensor:
@@ -146,25 +145,12 @@ class DCGANDiscriminator(ganzoo.Discriminator):
         return logit_N
 
 
-def ladder(target: ganzoo.Sample, width: int, max_width: int) -> tuple[int, list[int]]:
-    """Return the side of the smallest map, and the channels of all hidden maps from the largest map down.
+def ladder(target: ganzoo.Sample, width: int, max_width: int) -> tuple[tuple[int, int], list[int]]:
+    """Return height and width of the smallest map, and the channels of all hidden maps from the largest map down.
 
-    Raises `Incompatible` if the target is no picture, or of a size that does not halve down to 4, 5, 6 or 7.
+    Raises `Incompatible` if the target is no picture, or of sides that do not halve down to it.
     """
-    if not target.is_image:
-        raise ganzoo.Incompatible(
-            f"dcgan makes square images; the data are values of shape {'x'.join(map(str, target.shape))}: "
-            "try `--generator mlp --discriminator mlp`"
-        )
-    height, side = target.shape[1:]
-    sizes = {base << doublings: (base, doublings) for base in BASES for doublings in range(1, 16)}
-    if height != side or side not in sizes:
-        nearest = min(sizes, key=lambda size: (abs(size - min(height, side)), size))
-        raise ganzoo.Incompatible(
-            "dcgan makes square images of 4, 5, 6 or 7 times a power of two; "
-            f"the data are {height}x{side}: try `--set data.size={nearest}`"
-        )
-    base, doublings = sizes[side]
+    base, doublings = ganzoo.halvings(target, "dcgan")
     narrowest = min(_positive("width", width), _positive("max_width", max_width))
     return base, [min(narrowest << level, max_width) for level in range(doublings)]
 

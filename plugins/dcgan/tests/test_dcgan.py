@@ -56,18 +56,19 @@ def test_pictures_fill_the_targets_own_range():
     ],
 )
 def test_widths_double_towards_the_smallest_map(side, base, widths):
-    assert ladder(ganzoo.Sample((3, side, side)), 128, 1024) == (base, widths)
+    assert ladder(ganzoo.Sample((3, side, side)), 128, 1024) == ((base, base), widths)
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "advice"), [(100, 100, 96), (9, 9, 8), (4, 4, 8), (64, 48, 48), (30, 30, 28), (178, 218, 192)]
+    ("height", "width", "advice"),
+    [(100, 100, 96), (9, 9, 8), (4, 4, 8), (64, 100, "64x96"), (30, 30, 28), (178, 218, "192x224")],
 )
 @pytest.mark.parametrize("cls", [DCGANGenerator, DCGANDiscriminator])
 def test_other_sizes_are_refused_with_the_nearest_that_works(cls, height, width, advice):
     with pytest.raises(ganzoo.Incompatible) as refusal:
         cls(None, ganzoo.Sample((3, height, width)), 0)
     assert refusal.value.problems == (
-        "dcgan makes square images of 4, 5, 6 or 7 times a power of two; "
+        "dcgan makes images with sides of m·2^k, the same k for both and 4, 5, 6 or 7 as the smaller m; "
         f"the data are {height}x{width}: try `--set data.size={advice}`",
     )
 

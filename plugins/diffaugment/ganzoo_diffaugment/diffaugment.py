@@ -25,7 +25,8 @@ class DiffAugment(ganzoo.Augmentation):
     differs from 1.  translation: the longest shift along each axis, as a share of the side.
     cutout: side of the square that is blanked, as a share of the picture's side.
     The strengths are the paper's. `color` may leave the range, by up to `brightness` and the factors; nothing is
-    clipped, because G could not learn through it. What is blanked or shifted in has the middle of the range.
+    clipped, because G could not learn through it. Alpha, the last of two or four channels, is no colour. What is
+    blanked or shifted in has the middle of the range.
     Refuses samples that are no pictures. Zhao et al. 2020 (arXiv:2006.10738), section 4.
     """
 
@@ -81,6 +82,8 @@ class DiffAugment(ganzoo.Augmentation):
         """Brightness, then saturation, then contrast, if they are chosen."""
         if "color" not in self.policies:
             return x_NCHW
+        if x_NCHW.shape[1] in (2, 4):
+            return torch.cat([self._color(x_NCHW[:, :-1]), x_NCHW[:, -1:]], 1)
         x_NCHW = x_NCHW + _uniform(x_NCHW, 0.0, self.brightness)
         if x_NCHW.shape[1] > 1:
             x_NCHW = _scaled_about(x_NCHW.mean(1, keepdim=True), x_NCHW, _uniform(x_NCHW, 1.0, self.saturation))

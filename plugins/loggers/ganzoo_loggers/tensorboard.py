@@ -43,7 +43,7 @@ class TensorBoard(ganzoo.Callback):
     def on_preview(self, run: Any, path: Path) -> None:
         """Write the picture of the fixed samples."""
         with Image.open(path) as picture:
-            pixels_HWC = np.asarray(picture.convert("RGB"))
+            pixels_HWC = np.asarray(_opaque(picture))
         self._writer.add_image("samples", pixels_HWC, run.images, dataformats="HWC")
 
     def close(self) -> None:
@@ -51,3 +51,9 @@ class TensorBoard(ganzoo.Callback):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """A picture in RGB, over white where it has alpha."""
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

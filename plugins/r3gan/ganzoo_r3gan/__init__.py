@@ -14,7 +14,7 @@ _COMPONENTS = [
         "generator",
         "r3gan",
         "ganzoo_r3gan.generator:R3GANGenerator",
-        "Residual blocks without normalisation, for square pictures of 4 to 7 times a power of two",
+        "Residual blocks without normalisation, for pictures with sides of m·2^k, as 28x28 or 64x96",
         _PAPER,
         "20.7 M parameters at 3x32x32",
     ),

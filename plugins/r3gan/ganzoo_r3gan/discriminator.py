@@ -4,7 +4,7 @@ Paper: Huang et al. 2024 (arXiv:2501.05441), section 4, configuration E. Sizes, 
 facts of the authors' published program, which has no licence: its networks were run beside these to compare outputs, no
 code was taken.
 
-Differences from the paper: sides of 5, 6 and 7 times a power of two too; any number of channels.
+Differences from the paper: other sides of m·2^k, as the generator makes them; any number of channels.
 
 Suffixes: N batch, C channels, H height, W width, F features.
 """
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import ganzoo
 
 from .blocks import Block, Halve, normal
-from .layout import channels_by_side, positive, refuse_unlabelled
+from .layout import channels_by_side, positive, refuse_unlabelled, smallest_map
 
 
 class R3GANDiscriminator(ganzoo.Discriminator):
@@ -27,7 +27,7 @@ class R3GANDiscriminator(ganzoo.Discriminator):
     conditional: the logit is the inner product of the features with a learned vector of the label's class.
     No normalisation and nothing that joins samples of a batch. As all residual branches start at 0, the network starts
     as a linear function of the picture.
-    Raises `Incompatible` for data that are no square pictures of a size that halves down to 4, 5, 6 or 7.
+    Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class R3GANDiscriminator(ganzoo.Discriminator):
         for (_, before), (_, after) in zip(sides, [*sides[1:], (0, 0)], strict=True):
             stage: list[nn.Module] = [Block(before, positive("group_size", group_size), depth) for _ in range(blocks)]
             self.stages.append(nn.Sequential(*stage, *([Halve(before, after)] if after else [])))
-        base, last = sides[-1]
-        self.gather = normal(nn.Conv2d(last, last, base, groups=last, bias=False))
+        last = sides[-1][1]
+        self.gather = normal(nn.Conv2d(last, last, smallest_map(target), groups=last, bias=False))
         self.features = normal(nn.Linear(last, last if conditional else 1, bias=False))
         self.class_vector = normal(nn.Embedding(classes, last), last**-0.5) if conditional else None
 

@@ -7,7 +7,7 @@ its networks were run beside these to compare outputs, no code was taken.
 Differences from the paper:
 - Pictures are clamped to the data's range, with a gradient that leads back into it (see `bounds`); the paper's have no
   bound. Unbounded data get none here either.
-- Sides of 5, 6 and 7 times a power of two too, on a basis of that side; any number of channels.
+- Other sides of m·2^k, the same k for both and 4 to 7 as the smaller m, on a basis of those m; any number of channels.
 
 Suffixes: N batch, L latent, C channels, H height, W width.
 """
@@ -21,7 +21,7 @@ import ganzoo
 
 from .blocks import Block, Double, normal
 from .bounds import keep_within
-from .layout import channels_by_side, positive, refuse_unlabelled
+from .layout import channels_by_side, positive, refuse_unlabelled, smallest_map
 
 
 class R3GANGenerator(ganzoo.Generator):
@@ -30,7 +30,7 @@ class R3GANGenerator(ganzoo.Generator):
     latent: length of z, which is normal.  width: channels of maps of up to `halve_above` pixels; each larger one has
     half as many as the one before.  blocks: at each side.  group_size: channels in a group of the 3x3 convolutions.
     conditional: make the class that the label asks for, by a vector of `embedding` values that joins z.
-    Raises `Incompatible` for data that are no square pictures of a size that halves down to 4, 5, 6 or 7.
+    Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class R3GANGenerator(ganzoo.Generator):
         depth = positive("blocks", blocks) * len(channels)
         self.target, self.latent, self.conditional = target, positive("latent", latent), conditional
         self.class_vector = normal(nn.Embedding(classes, positive("embedding", embedding))) if conditional else None
-        base, first = next(iter(channels.items()))
-        self.basis = nn.Parameter(torch.randn(first, base, base))
+        first = next(iter(channels.values()))
+        self.basis = nn.Parameter(torch.randn(first, *smallest_map(target)))
         self.weights = normal(nn.Linear(latent + (embedding if conditional else 0), first, bias=False))
         self.stages = nn.ModuleList()
         before = None

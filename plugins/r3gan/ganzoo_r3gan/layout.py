@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import ganzoo
 
-BASES = (4, 5, 6, 7)
-"""Sides of the smallest map: 4 in the paper."""
-
 
 def channels_by_side(target: ganzoo.Sample, width: int, halve_above: int) -> dict[int, int]:
-    """Return the channels of the maps by their side, from the smallest to the picture's.
+    """Return the channels of the maps by their shorter side, from the smallest to the picture's.
 
     Maps of up to `halve_above` pixels have `width` channels, each larger one half as many as the one before.
-    Raises `Incompatible` for data that are no square pictures of 4, 5, 6 or 7 times a power of two.
+    Raises `Incompatible` for data that are no pictures whose shorter side halves down to 4, 5, 6 or 7.
     """
-    side, channels = _base(target), positive("width", width)
+    side, channels = min(smallest_map(target)), positive("width", width)
     positive("halve_above", halve_above)
     found = {side: channels}
-    while side < target.shape[1]:
+    while side < min(target.shape[1:]):
         side *= 2
         if side > halve_above:
             channels = max(channels // 2, 1)
@@ -29,21 +26,9 @@ def channels_by_side(target: ganzoo.Sample, width: int, halve_above: int) -> dic
     return found
 
 
-def _base(target: ganzoo.Sample) -> int:
-    if not target.is_image:
-        raise ganzoo.Incompatible(
-            f"r3gan makes square images; the data are values of shape {'x'.join(map(str, target.shape))}: "
-            "try `--generator mlp --discriminator mlp`"
-        )
-    height, side = target.shape[1:]
-    sizes = {base << doublings: base for base in BASES for doublings in range(1, 16)}
-    if height != side or side not in sizes:
-        nearest = min(sizes, key=lambda size: (abs(size - min(height, side)), size))
-        raise ganzoo.Incompatible(
-            "r3gan makes square images of 4, 5, 6 or 7 times a power of two; "
-            f"the data are {height}x{side}: try `--set data.size={nearest}`"
-        )
-    return sizes[side]
+def smallest_map(target: ganzoo.Sample) -> tuple[int, int]:
+    """Height and width of the smallest map: 4x4 in the paper."""
+    return ganzoo.halvings(target, "r3gan")[0]
 
 
 def positive(name: str, value: int) -> int:

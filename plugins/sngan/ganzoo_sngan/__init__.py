@@ -15,7 +15,7 @@ _COMPONENTS = [
         "generator",
         "sngan",
         "ganzoo_sngan.generator:SNGANGenerator",
-        "Residual blocks, for square pictures of 4 to 7 times a power of two",
+        "Residual blocks, for pictures with sides of m·2^k, as 28x28 or 64x96",
         _MIYATO,
         "4.3 M parameters at 3x32x32",
     ),

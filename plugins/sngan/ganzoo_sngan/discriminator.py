@@ -6,7 +6,7 @@ and the channels at 64 pixels are facts of the programs that the authors publish
 was taken.
 
 Differences from the papers:
-- Other square sizes of 4, 5, 6 or 7 times a power of two, by the rule in `layout.py`; any number of channels.
+- Other sides of m·2^k, by the rule in `layout.py`; any number of channels.
 - The 1x1 convolution of a shortcut runs on the halved map, which gives the same for a quarter of the work.
 
 Suffixes: N batch, C channels, H height, W width, F features.
@@ -33,7 +33,7 @@ class SNGANDiscriminator(ganzoo.Discriminator):
     have as many, and 64 for larger ones, where each block has twice as many as the one before, up to 16 times.
     conditional: add the inner product of the features with a learned vector of the label's class.
     Every layer is spectrally normalised. Without labels the score is ψ(φ(x)), with labels V_y·φ(x) + ψ(φ(x)).
-    Raises `Incompatible` for data that are no square pictures of a size that halves down to 4, 5, 6 or 7.
+    Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ the channels at 64 pixels are facts of the programs that the authors published. 
 taken.
 
 Differences from the papers:
-- Other square sizes of 4, 5, 6 or 7 times a power of two, by the rule in `layout.py`; any number of channels.
+- Other sides of m·2^k, by the rule in `layout.py`; any number of channels.
 - The 1x1 convolution of a shortcut runs before the doubling, which gives the same map for a quarter of the work.
 
 Suffixes: N batch, L latent, C channels, H height, W width.
@@ -35,7 +35,7 @@ class SNGANGenerator(ganzoo.Generator):
     latent: length of z, which is normal.  width: channels of the last map; by default as published, 256 for pictures
     of up to 32 pixels and 64 for larger ones, where each smaller map has twice as many, up to 16 times.
     conditional: make the class that the label asks for, by a gain and a shift of its own in every block's BatchNorm.
-    Raises `Incompatible` for data that are no square pictures of a size that halves down to 4, 5, 6 or 7.
+    Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SNGANGenerator(ganzoo.Generator):
         refuse_unlabelled("generator", conditional, classes)
         base, channels = generator_channels(target, width)
         self.target, self.latent, self.conditional = target, positive("latent", latent), conditional
-        self.first_map = (channels[0], base, base)
+        self.first_map = (channels[0], *base)
         self.dense = started(nn.Linear(latent, math.prod(self.first_map)))
         self.blocks = nn.ModuleList(
             UpBlock(before, after, classes if conditional else 0) for before, after in pairwise(channels)

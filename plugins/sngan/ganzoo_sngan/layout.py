@@ -2,7 +2,8 @@
 
 Paper: Miyato et al. 2018 (arXiv:1802.05957), appendix B.4: tables for 32 (CIFAR-10), 48 (STL-10) and 128 (ImageNet)
 pixels; the channels at 64 pixels are those of the program that Miyato & Koyama published. What the four have in common
-is the rule here, so that it holds for every square size of 4, 5, 6 or 7 times a power of two.
+is the rule here, so that it holds for all sides of m·2^k, the same k for both and 4 to 7 as the smaller m. It counts
+by the shorter side.
 """
 
 from __future__ import annotations
@@ -11,19 +12,16 @@ from torch import nn
 
 import ganzoo
 
-BASES = (4, 5, 6, 7)
-"""Sides of G's first map."""
-
 SMALL = 32
 """Up to this side all maps have the same number of channels, as at 32 pixels; above it they double."""
 
 
-def generator_channels(target: ganzoo.Sample, width: int | None) -> tuple[int, list[int]]:
-    """Return the side of G's first map, and the channels of all its maps from that one to the picture-sized one.
+def generator_channels(target: ganzoo.Sample, width: int | None) -> tuple[tuple[int, int], list[int]]:
+    """Return height and width of G's first map, and the channels of all its maps, from that one to the largest.
 
     32: 256, 256, 256, 256.  48: 512, 256, 128, 64.  64: 1024, 512, 256, 128, 64.  128: 1024, 1024, 512, 256, 128, 64.
     """
-    base, doublings = _halvings(target)
+    base, doublings = ganzoo.halvings(target, "sngan")
     if is_small(target):
         return base, [positive("width", 256 if width is None else width)] * (doublings + 1)
     last = positive("width", 64 if width is None else width)
@@ -37,39 +35,22 @@ def discriminator_channels(target: ganzoo.Sample, width: int | None) -> tuple[li
     From 48 on, maps are halved while their side is even, five times and then on down to 4 pixels; one block that keeps
     the side follows where there are 4 pixels or more left, or fewer than 16 times the first channels.
     """
-    _, doublings = _halvings(target)
+    _, doublings = ganzoo.halvings(target, "sngan")
     if is_small(target):
         channels = positive("width", 128 if width is None else width)
         return [channels] * min(2, doublings), [channels] * 2
     first = positive("width", 64 if width is None else width)
     halving: list[int] = []
-    side = target.shape[1]
-    while side % 2 == 0 and (len(halving) < 5 or side > 4):
+    side, longer = sorted(target.shape[1:])
+    while side % 2 == longer % 2 == 0 and (len(halving) < 5 or side > 4):
         halving.append(first << min(len(halving), 4))
-        side //= 2
+        side, longer = side // 2, longer // 2
     return halving, [16 * first] if side >= 4 or halving[-1] < 16 * first else []
 
 
 def is_small(target: ganzoo.Sample) -> bool:
     """True for the networks of the CIFAR-10 table."""
-    return target.shape[1] <= SMALL
-
-
-def _halvings(target: ganzoo.Sample) -> tuple[int, int]:
-    if not target.is_image:
-        raise ganzoo.Incompatible(
-            f"sngan makes square images; the data are values of shape {'x'.join(map(str, target.shape))}: "
-            "try `--generator mlp --discriminator mlp`"
-        )
-    height, side = target.shape[1:]
-    sizes = {base << doublings: (base, doublings) for base in BASES for doublings in range(1, 16)}
-    if height != side or side not in sizes:
-        nearest = min(sizes, key=lambda size: (abs(size - min(height, side)), size))
-        raise ganzoo.Incompatible(
-            "sngan makes square images of 4, 5, 6 or 7 times a power of two; "
-            f"the data are {height}x{side}: try `--set data.size={nearest}`"
-        )
-    return sizes[side]
+    return min(target.shape[1:]) <= SMALL
 
 
 def started(layer: nn.Linear | nn.Conv2d | nn.Embedding, gain: float = 1.0) -> nn.Module:

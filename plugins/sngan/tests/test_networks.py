@@ -124,8 +124,8 @@ def test_maps_of_larger_pictures_have_the_published_sizes(side, made, judged):
 
 
 def test_channels_without_a_width_are_the_published_ones():
-    assert generator_channels(colour(48), None) == (6, [512, 256, 128, 64])
-    assert generator_channels(colour(128), None) == (4, [1024, 1024, 512, 256, 128, 64])
+    assert generator_channels(colour(48), None) == ((6, 6), [512, 256, 128, 64])
+    assert generator_channels(colour(128), None) == ((4, 4), [1024, 1024, 512, 256, 128, 64])
     assert discriminator_channels(colour(48), None) == ([64, 128, 256, 512], [1024])
     assert discriminator_channels(colour(64), None) == ([64, 128, 256, 512, 1024], [])
     assert discriminator_channels(colour(32), None) == ([128, 128], [128, 128])
@@ -245,7 +245,7 @@ def test_block_adds_its_shortcut(halve):
 
 
 @pytest.mark.parametrize(
-    ("shape", "hint"), [((3, 30, 42), "size=28`"), ((3, 100, 100), "size=96`"), ((3, 4, 4), "size=8`")]
+    ("shape", "hint"), [((3, 30, 42), "size=28x40`"), ((3, 100, 100), "size=96`"), ((3, 4, 4), "size=8`")]
 )
 def test_other_sizes_are_refused_with_the_nearest_one(shape, hint):
     for network in (SNGANGenerator, SNGANDiscriminator):

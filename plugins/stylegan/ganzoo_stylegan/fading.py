@@ -8,10 +8,10 @@ from __future__ import annotations
 from torch import Tensor
 
 import ganzoo
-from ganzoo_stylegan2.parts import widths
 
 from .discriminator import pooled
 from .generator import enlarged
+from .sizes import square_widths
 
 
 class FadeReals(ganzoo.Augmentation):
@@ -23,7 +23,7 @@ class FadeReals(ganzoo.Augmentation):
 
     def __init__(self, target: ganzoo.Sample) -> None:
         super().__init__()
-        self.last = len(widths(target, "constant", 1, "fade-reals")) - 1
+        self.last = len(square_widths(target, "constant", 1, "fade-reals")) - 1
         self.level = ganzoo.Dial(self.last, structural=True)
 
     def real(self, sample: Tensor) -> Tensor:

@@ -26,10 +26,10 @@ from ganzoo_stylegan2.parts import (
     positive,
     refuse_translation,
     refuse_unlabelled,
-    widths,
 )
 
 from .layers import AdaptiveNorm, Resampling
+from .sizes import square_widths
 
 NAME = "stylegan"
 
@@ -64,7 +64,7 @@ class StyleGANGenerator(ganzoo.Generator):
         super().__init__()
         refuse_translation(source, NAME)
         refuse_unlabelled("generator", conditional, classes, NAME)
-        channels = widths(target, channel_base, channel_max, NAME)
+        channels = square_widths(target, channel_base, channel_max, NAME)
         if not 0 <= mixing <= 1:
             raise ValueError(f"mixing is a probability, not {mixing}")
         self.target, self.latent, self.mixing = target, positive("latent", latent), mixing

@@ -291,7 +291,7 @@ def test_a_generator_has_a_space_of_styles():
 
 
 @pytest.mark.parametrize(
-    ("target", "match"), [(ganzoo.Sample((3, 28, 28)), "data.size=32"), (ganzoo.Sample((2,)), "stylegan makes square")]
+    ("target", "match"), [(ganzoo.Sample((3, 28, 28)), "data.size=32"), (ganzoo.Sample((2,)), "stylegan makes images")]
 )
 def test_other_data_are_refused_with_what_to_do(target, match):
     for network in (StyleGANGenerator, StyleGANDiscriminator):

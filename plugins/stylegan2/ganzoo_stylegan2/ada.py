@@ -8,7 +8,8 @@ Differences from the paper:
   amplification of image frequencies is left out.
 - Flips, quarter turns and whole shifts copy pixels; only the other transformations resample, and a picture that gets
   none of them passes as it is. The paper merges both into one resampling.
-- Luma and saturation are along and across the diagonal of any number of colours; hue needs three.
+- Luma and saturation are along and across the diagonal of any number of colours; hue needs three. Alpha, the last of
+  two or four channels, is no colour.
 - A picture that is not square gets half turns for quarter turns.
 - p stays at or below 1.
 
@@ -124,10 +125,13 @@ class ADA(ganzoo.Augmentation):
     def _coloured(self, sample: Tensor) -> Tensor:
         """Colour and noise."""
         if self.colour:
-            matrix_NCC, offset_NC = self._colour(sample.shape[1], sample)
+            colours = sample.shape[1] - (sample.shape[1] in (2, 4))
+            changed, alpha = sample[:, :colours], sample[:, colours:]
+            matrix_NCC, offset_NC = self._colour(colours, sample)
             # about the middle of the range, so that nothing changes where the matrix is 1
             offset_NC = self.half * offset_NC + self.middle * (1 - matrix_NCC.sum(dim=2))
-            sample = compose(matrix_NCC, sample.flatten(2)).view_as(sample) + offset_NC[:, :, None, None]
+            changed = compose(matrix_NCC, changed.flatten(2)).view_as(changed) + offset_NC[:, :, None, None]
+            sample = torch.cat([changed, alpha], 1) if alpha.shape[1] else changed
         if self.noise:
             strength_N = _maybe(0.1 * torch.randn_like(sample[:, 0, 0, 0]).abs(), 0.0, self.noise * self.p)
             sample = sample + self.half * strength_N[:, None, None, None] * torch.randn_like(sample)

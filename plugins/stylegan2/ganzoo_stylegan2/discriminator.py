@@ -21,18 +21,18 @@ import ganzoo
 
 from .layers import Convolution, Linear, activate
 from .mapping import Mapping
-from .networks import SMALLEST, ChannelBase, positive, refuse_unlabelled, widths
+from .networks import SMALLEST, ChannelBase, positive, refuse_unlabelled, smallest_map, widths
 
 
 class StyleGAN2Discriminator(ganzoo.Discriminator):
-    """Halves the picture's side down to 4, appends how much the batch varies, and weighs it all into a logit.
+    """Halves the picture's sides down to 4 or so, appends how much the batch varies, and weighs it all into a logit.
 
     architecture: "residual" adds a linear path to each level, "orig" has none (better at 32x32).
     channel_base: channels of a level are base / side, at most channel_max; "auto" is 16384 below 512 pixels and 32768
     from there, "constant" is channel_max on every level.
     group_size: samples whose standard deviation is taken together; 0 takes the whole batch.
     conditional: judge whether the picture shows the class of its label.  mapping_layers: of the label's mapping.
-    Raises `Incompatible` for data that are no square pictures with a side of 8, 16, 32 …
+    Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class StyleGAN2Discriminator(ganzoo.Discriminator):
         if group_size < 0:
             raise ValueError(f"group_size is at least 1, or 0 for the whole batch, not {group_size}")
         self.group_size = group_size
-        self.from_rgb = Convolution(target.shape[0], channels[target.shape[1]], 1)
-        sides = sorted(channels, reverse=True)[:-1]
+        sides = sorted(channels, reverse=True)
+        self.from_rgb = Convolution(target.shape[0], channels[sides[0]], 1)
         self.levels = nn.Sequential(
-            *(_Level(channels[side], channels[side // 2], architecture == "residual") for side in sides)
+            *(_Level(channels[side], channels[side // 2], architecture == "residual") for side in sides[:-1])
         )
         last = channels[SMALLEST]
         self.last = Convolution(last + 1, last, 3)
-        self.dense = Linear(last * SMALLEST**2, last)
+        self.dense = Linear(last * math.prod(smallest_map(target)), last)
         self.logit = Linear(last, last if conditional else 1)
         layers = positive("mapping_layers", mapping_layers)
         self.label_mapping = Mapping(0, classes, last, layers) if conditional else None

@@ -9,6 +9,7 @@ Differences from the papers:
   because samples keep to that range here, while training too. Unbounded data get the bare sum, as in the papers.
 - Modulation scales activations instead of weights, which gives the same numbers (see `modulated_convolution`).
 - Style mixing draws its crossover for each sample.
+- Other sides of m·2^k, the same k for both and 4 to 7 as the smaller m, from a constant of those m.
 
 Suffixes: N batch, Z latent, S style (the papers' w), L styles of a sample, C colours, H height, W width.
 """
@@ -26,18 +27,18 @@ from .bounds import keep_within
 from .layers import Filter, Linear, activate, modulated_convolution
 from .mapping import Mapping
 from .mixing import follow_mean, mix
-from .networks import SMALLEST, ChannelBase, positive, refuse_translation, refuse_unlabelled, widths
+from .networks import SMALLEST, ChannelBase, positive, refuse_translation, refuse_unlabelled, smallest_map, widths
 
 
 class StyleGAN2Generator(ganzoo.Generator):
-    """Paints from a learned 4x4 constant, doubling the side, under styles that a mapping network makes of z.
+    """Paints from a learned constant of 4x4 or so, doubling both sides, under styles that a mapping network makes of z.
 
     latent: length of z.  style: length of w.  mapping_layers: 8 in the paper; 2 train small pictures better.
     channel_base: channels of a level are base / side, at most channel_max; "auto" is 16384 below 512 pixels and 32768
     from there, "constant" is channel_max on every level.
     mixing: probability that a sample gets two styles, from a random layer on the second, while training.
     conditional: make the class that the label asks for.
-    Raises `Incompatible` for data that are no square pictures with a side of 8, 16, 32 …
+    Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class StyleGAN2Generator(ganzoo.Generator):
         layers = positive("mapping_layers", mapping_layers)
         self.mapping = Mapping(latent, classes if conditional else 0, positive("style", style), layers)
         self.register_buffer("mean_style", torch.zeros(style))
-        self.constant = nn.Parameter(torch.randn(channels[SMALLEST], SMALLEST, SMALLEST))
+        height, width = smallest_map(target)
+        self.constant = nn.Parameter(torch.randn(channels[SMALLEST], height, width))
         self.levels = nn.ModuleList()
         inputs = None
-        for side, outputs in channels.items():
-            self.levels.append(_Level(inputs, outputs, style, side, target.shape[0]))
+        for level, outputs in enumerate(channels.values()):
+            sides = (height << level, width << level)
+            self.levels.append(_Level(inputs, outputs, style, sides, target.shape[0]))
             inputs = outputs
         self.styles = 2 * len(self.levels)
 
@@ -110,15 +113,15 @@ class StyleGAN2Generator(ganzoo.Generator):
 
 
 class _Level(nn.Module):
-    """The layers of one side: doubling (but for the first level) and keeping convolutions, and an RGB picture.
+    """The layers of one size: doubling (but for the first level) and keeping convolutions, and an RGB picture.
 
     It reads 3 styles, the last for RGB: the style of RGB is also that of the next level's first layer.
     """
 
-    def __init__(self, inputs: int | None, outputs: int, style: int, side: int, colours: int) -> None:
+    def __init__(self, inputs: int | None, outputs: int, style: int, sides: tuple[int, int], colours: int) -> None:
         super().__init__()
-        self.up = None if inputs is None else _StyledConvolution(inputs, outputs, style, side, up=True)
-        self.keep = _StyledConvolution(outputs, outputs, style, side)
+        self.up = None if inputs is None else _StyledConvolution(inputs, outputs, style, sides, up=True)
+        self.keep = _StyledConvolution(outputs, outputs, style, sides)
         self.rgb = _ToRGB(outputs, colours, style)
         self.filter = None if inputs is None else Filter(gain=4.0)
 
@@ -134,13 +137,13 @@ class _Level(nn.Module):
 class _StyledConvolution(nn.Module):
     """A modulated 3x3 convolution, noise for each pixel, bias and LeakyReLU."""
 
-    def __init__(self, inputs: int, outputs: int, style: int, side: int, up: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, style: int, sides: tuple[int, int], up: bool = False) -> None:
         super().__init__()
         self.affine = Linear(style, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.gain = 1 / math.sqrt(9 * inputs)
         self.noise_strength = nn.Parameter(torch.zeros(()))
-        self.register_buffer("noise", torch.randn(side, side))
+        self.register_buffer("noise", torch.randn(*sides))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.filter = Filter(gain=4.0) if up else None
 

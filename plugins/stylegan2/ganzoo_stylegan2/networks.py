@@ -7,40 +7,35 @@ from typing import Literal
 import ganzoo
 
 SMALLEST = 4
-"""Side of the learned constant, and of the map that D weighs."""
+"""Side of the learned constant, and of the map that D weighs, of pictures with a side of a power of two."""
 
 ChannelBase = int | Literal["auto", "constant"]
+
+
+def smallest_map(target: ganzoo.Sample, network: str = "stylegan2") -> tuple[int, int]:
+    """Height and width of the learned constant, and of the map that D weighs: 4x4 in the papers."""
+    return ganzoo.halvings(target, network)[0]
 
 
 def widths(
     target: ganzoo.Sample, channel_base: ChannelBase, channel_max: int, network: str = "stylegan2"
 ) -> dict[int, int]:
-    """Channels by side, from 4 up to the picture's: base / side, at most `channel_max`.
+    """Channels by level, from 4 up, in the papers' sides: base / side, at most `channel_max`.
 
+    Maps whose shorter side is 5 to 7 times a power of two have the channels of the level of 4 times it.
     channel_base: "auto" is 16384 below 512 pixels and 32768 from there; "constant" is `channel_max` on every level.
     network: what a refusal calls it.
-    Raises `Incompatible` unless the target is a square picture with a side of 8, 16, 32 …
+    Raises `Incompatible` unless the target is a picture whose shorter side halves down to 4, 5, 6 or 7.
     """
-    if not target.is_image:
-        raise ganzoo.Incompatible(
-            f"{network} makes square images; the data are values of shape {'x'.join(map(str, target.shape))}: "
-            "try `--generator mlp --discriminator mlp`"
-        )
-    height, width = target.shape[1:]
-    if height != width or height < 2 * SMALLEST or height & (height - 1):
-        nearest = min((2**power for power in range(3, 13)), key=lambda side: abs(side - min(height, width)))
-        raise ganzoo.Incompatible(
-            f"{network} makes square images with a side of 8, 16, 32 and so on; "
-            f"the data are {height}x{width}: try `--set data.size={nearest}`"
-        )
+    _, doublings = ganzoo.halvings(target, network)
     positive("channel_max", channel_max)
-    sides = [SMALLEST << level for level in range((height // SMALLEST).bit_length())]
+    sides = [SMALLEST << level for level in range(doublings + 1)]
     if channel_base == "constant":
         return dict.fromkeys(sides, channel_max)
     if channel_base == "auto":
-        channel_base = 32768 if height >= 512 else 16384
-    if channel_base < height:
-        raise ValueError(f"channel_base is at least the picture's side, {height}, not {channel_base}")
+        channel_base = 32768 if sides[-1] >= 512 else 16384
+    if channel_base < sides[-1]:
+        raise ValueError(f"channel_base is at least the picture's side, {sides[-1]}, not {channel_base}")
     return {side: min(channel_base // side, channel_max) for side in sides}
 
 

@@ -140,8 +140,8 @@ def test_gradients_reach_every_parameter(options):
 
 
 def test_what_cannot_be_judged_is_refused():
-    with pytest.raises(ganzoo.Incompatible, match=r"28x28: try `--set data\.size=32`"):
-        StyleGAN2Discriminator(None, ganzoo.Sample((1, 28, 28)), 0)
+    with pytest.raises(ganzoo.Incompatible, match=r"30x30: try `--set data\.size=28`"):
+        StyleGAN2Discriminator(None, ganzoo.Sample((1, 30, 30)), 0)
     with pytest.raises(ganzoo.Incompatible, match="the data have no labels"):
         StyleGAN2Discriminator(None, GRAY_16, 0, conditional=True)
     with pytest.raises(ValueError, match="group_size"):

@@ -29,7 +29,7 @@ _COMPONENTS = [
         "generator",
         "wgan-gp-resnet",
         "ganzoo_wgan.resnet:ResNetGenerator",
-        "Residual blocks of 128 channels, for square pictures of 4 to 7 times a power of two",
+        "Residual blocks of 128 channels, for pictures with sides of m·2^k, as 28x28 or 64x96",
         _GULRAJANI,
         "1.2 M parameters at 3x32x32",
     ),

@@ -5,8 +5,9 @@ architecture for CIFAR-10". Initial weights, the critic's first block and the pl
 program that they published. Written from the paper; no code was taken.
 
 Differences from the paper:
-- Square pictures of 4, 5, 6 or 7 times a power of two with any number of channels; the paper shows 3x32x32. G starts
-  from a map of 4 to 7 pixels a side; the critic halves the side down to twice that, then has two plain blocks.
+- Pictures with sides of m·2^k, the same k for both and 4 to 7 as the smaller m, and any number of channels; the paper
+  shows 3x32x32. G starts from a map of those m; the critic halves the sides down to twice them, then has two plain
+  blocks.
 - Unconditional, as in the paper's main experiment; its class-conditional variant (AC-GAN) is left out.
 - G doubles the side before a block's first convolution, as the program does; the paper writes "before the second".
 
@@ -23,15 +24,12 @@ from torch.nn.functional import avg_pool2d, interpolate, relu
 
 import ganzoo
 
-BASES = (4, 5, 6, 7)
-"""Sides of G's first map."""
-
 
 class ResNetGenerator(ganzoo.Generator):
     """A dense layer to a small map, residual blocks that double its side, BatchNorm, ReLU, a convolution and tanh.
 
     latent: length of z, which is normal.  width: channels of every hidden map, 128 in the paper.
-    Raises `Incompatible` for data that are no square pictures of a size that halves down to 4, 5, 6 or 7.
+    Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
     def __init__(
@@ -50,9 +48,10 @@ class ResNetGenerator(ganzoo.Generator):
                 "choose a generator that translates, or a loss that plays with latents"
             )
         _refuse_below_one(latent=latent, width=width)
-        self.base, doublings = halvings(target)
-        self.target, self.latent, self.width = target, latent, width
-        self.dense = _started(nn.Linear(latent, width * self.base**2))
+        base, doublings = ganzoo.halvings(target, "wgan-gp-resnet")
+        self.first_map = (width, *base)
+        self.target, self.latent = target, latent
+        self.dense = _started(nn.Linear(latent, math.prod(self.first_map)))
         self.blocks = nn.Sequential(*[UpBlock(width) for _ in range(doublings)])
         self.norm = nn.BatchNorm2d(width)
         self.picture = _started(nn.Conv2d(width, target.shape[0], 3, padding=1))
@@ -63,7 +62,7 @@ class ResNetGenerator(ganzoo.Generator):
 
     def forward(self, source: Tensor, label: Tensor) -> Tensor:
         """source: z (N, L); label is not read. Returns (N, C, H, W) in the data's range."""
-        map_NCHW = self.dense(source).unflatten(1, (self.width, self.base, self.base))
+        map_NCHW = self.dense(source).unflatten(1, self.first_map)
         picture_NCHW = self.picture(relu(self.norm(self.blocks(map_NCHW))))
         if not self.target.bounded:
             return picture_NCHW
@@ -74,13 +73,13 @@ class ResNetDiscriminator(ganzoo.Discriminator):
     """Residual blocks without any normalisation, the mean over the last map, and a dense layer to the logit.
 
     width: channels of every hidden map, 128 in the paper.
-    Raises `Incompatible` for data that are no square pictures of a size that halves down to 4, 5, 6 or 7.
+    Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
     def __init__(self, source: ganzoo.Sample | None, target: ganzoo.Sample, classes: int, *, width: int = 128) -> None:
         super().__init__()
         _refuse_below_one(width=width)
-        _, halved = halvings(target)
+        _, halved = ganzoo.halvings(target, "wgan-gp-resnet")
         blocks: list[nn.Module] = [FirstBlock(target.shape[0], width)]
         blocks += [Block(width, halve=True) for _ in range(max(halved - 2, 0))]
         blocks += [Block(width, halve=False) for _ in range(2)]
@@ -139,27 +138,6 @@ class FirstBlock(nn.Module):
         """(N, C, H, W). Returns (N, width, H/2, W/2)."""
         residual = self.convolutions[1](relu(self.convolutions[0](picture_NCHW)))
         return residual + self.shortcut(avg_pool2d(picture_NCHW, 2))
-
-
-def halvings(target: ganzoo.Sample) -> tuple[int, int]:
-    """Return the side of the smallest map, and how often it is doubled up to the picture.
-
-    Raises `Incompatible` if the target is no picture, or of a size that does not halve down to 4, 5, 6 or 7.
-    """
-    if not target.is_image:
-        raise ganzoo.Incompatible(
-            f"wgan-gp-resnet makes square images; the data are values of shape {'x'.join(map(str, target.shape))}: "
-            "try `--generator mlp --discriminator mlp`"
-        )
-    height, side = target.shape[1:]
-    sizes = {base << doublings: (base, doublings) for base in BASES for doublings in range(1, 16)}
-    if height != side or side not in sizes:
-        nearest = min(sizes, key=lambda size: (abs(size - min(height, side)), size))
-        raise ganzoo.Incompatible(
-            "wgan-gp-resnet makes square images of 4, 5, 6 or 7 times a power of two; "
-            f"the data are {height}x{side}: try `--set data.size={nearest}`"
-        )
-    return sizes[side]
 
 
 def _doubled(map_NCHW: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import ganzoo
-from ganzoo_wgan.resnet import Block, FirstBlock, ResNetDiscriminator, ResNetGenerator, UpBlock, halvings
+from ganzoo_wgan.resnet import Block, FirstBlock, ResNetDiscriminator, ResNetGenerator, UpBlock
 
 COLOUR32 = ganzoo.Sample((3, 32, 32))
 LABEL = torch.zeros(2, dtype=torch.int64)
@@ -67,7 +67,7 @@ def test_every_size_that_halves_is_made_and_judged(side):
     assert picture.shape == (2, 1, side, side) and picture.min() >= 0 and picture.max() <= 1
     assert critic(picture, LABEL).shape == (2,)
     last = shapes(critic, (FirstBlock, Block), picture, LABEL)[-1]
-    assert last[1] == (side // 2 if side < 16 else 2 * halvings(target)[0])
+    assert last[1] == (side // 2 if side < 16 else 2 * min(ganzoo.halvings(target, "resnet")[0]))
 
 
 def test_critic_has_no_normalisation_and_judges_each_sample_alone():
@@ -119,7 +119,7 @@ def test_up_block_repeats_pixels_in_its_shortcut():
     torch.testing.assert_close(block(sample), sample.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
 
-@pytest.mark.parametrize(("shape", "hint"), [((3, 30, 42), "try `--set data.size=28`"), ((3, 100, 100), "size=96`")])
+@pytest.mark.parametrize(("shape", "hint"), [((3, 30, 42), "try `--set data.size=28x40`"), ((3, 100, 100), "size=96`")])
 def test_other_sizes_are_refused_with_the_nearest_one(shape, hint):
     for network in (ResNetGenerator, ResNetDiscriminator):
         with pytest.raises(ganzoo.Incompatible, match=hint):

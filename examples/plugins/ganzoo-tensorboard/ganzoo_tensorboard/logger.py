@@ -48,7 +48,7 @@ class WeightLogger(ganzoo.Callback):
     def on_preview(self, run: Any, path: Path) -> None:
         """Write the picture of the fixed samples."""
         with Image.open(path) as picture:
-            pixels_HWC = np.asarray(picture.convert("RGB"))
+            pixels_HWC = np.asarray(_opaque(picture))
         self._writer.add_image("samples", pixels_HWC, run.images, dataformats="HWC")
 
     def close(self) -> None:
@@ -64,3 +64,9 @@ class WeightLogger(ganzoo.Callback):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on counting."""
         self._next = state.get("next", 0)
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """A picture in RGB, over white where it has alpha."""
+    layer = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
