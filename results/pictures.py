@@ -22,7 +22,7 @@ SIGNS = "health/D/separation,health/G/discrepancy,health/G/spread"
 def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("evolution", "curves", "corner"))
-    parser.add_argument("source", type=Path, help="a run folder; for a corner, a picture")
+    parser.add_argument("source", type=Path, help="a run folder; for curves also its metrics.jsonl, for a corner a picture")
     parser.add_argument("out", type=Path)
     parser.add_argument("--columns", type=int, default=8, help="moments of the evolution")
     parser.add_argument("--rows", type=int, default=4, help="latents of the evolution")
@@ -74,7 +74,8 @@ def below(pictures: list[Image.Image]) -> Image.Image:
 
 def curves(run: Path, names: list[str]) -> Figure:
     """A figure with one axis a value, over the images seen."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    path = run / "metrics.jsonl" if run.is_dir() else run
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     figure = Figure(figsize=(3.2 * len(names), 2.4), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         points = [(row["images"] / 1000, row[name]) for row in rows if name in row]

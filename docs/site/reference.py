@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import html
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from ganzoo.recipes import Recipe
 from ganzoo.registry import Registered, Registry, describe
 
 GENERATED = ("reference/commands.md", "reference/python.md", "reference/recipes.md", "reference/hooks.md")
+_PARAMETER = re.compile(r"(?:\A|(?<=\.)(?:  |\n))(?=[a-zA-Z_]\w*(?:, [a-zA-Z_]\w*)*: )")
 _MADE = "*Made from the code of this version.*"
 _FOR_PLUGINS = "Names that plugins build on have their signatures in [Write a plugin](../plugins.md#reference), too."
 
@@ -184,8 +186,13 @@ def _given(default: str | None) -> str:
 
 
 def _prose(doc: str) -> str:
-    """A docstring as Markdown: its paragraphs, and the lines that list parameters as they are."""
-    return _escaped(inspect.cleandoc(doc))
+    """A docstring as Markdown: paragraphs, in which parameters, `name: what it is.  other: …`, become a list."""
+    return "\n\n".join(map(_paragraph, _escaped(inspect.cleandoc(doc)).split("\n\n")))
+
+
+def _paragraph(text: str) -> str:
+    parts = _PARAMETER.split(text)
+    return text if len(parts) == 1 else "\n".join([parts[0], "", *(f"- {' '.join(one.split())}" for one in parts[1:])])
 
 
 def _escaped(text: str) -> str:
