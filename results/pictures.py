@@ -22,7 +22,7 @@ SIGNS = "health/D/separation,health/G/discrepancy,health/G/spread"
 def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("evolution", "curves", "corner"))
-    parser.add_argument("source", type=Path, help="a run folder; for curves also its metrics.jsonl, for a corner a picture")
+    parser.add_argument("source", type=Path, help="a run folder, or a metrics.jsonl for curves, a picture for a corner")
     parser.add_argument("out", type=Path)
     parser.add_argument("--columns", type=int, default=8, help="moments of the evolution")
     parser.add_argument("--rows", type=int, default=4, help="latents of the evolution")
