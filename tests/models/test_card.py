@@ -71,6 +71,18 @@ def test_the_facts_of_the_training_are_told(folder):
     assert _metadata(card)["license"] == "mit"
 
 
+def test_a_card_says_of_quality_only_what_was_measured(folder):
+    unmeasured = replace(read_config(folder), metrics=[])
+    write_config(folder, unmeasured)
+    write_card(folder)
+    card = (folder / "README.md").read_text()
+    assert "it has not been measured" in card and "Not evaluated yet" in card and "by eye" not in card
+    record_metrics(folder, [FID])
+    write_card(folder)
+    card = (folder / "README.md").read_text()
+    assert "| fid | 12.5 |" in card and "not been measured" not in card
+
+
 EVIL = "x\n```\n# Evil\n<script>alert(1)</script> [a](javascript:x) | `b` $(rm) https://evil.example @bob"
 
 
