@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 import torch
 
@@ -20,11 +19,11 @@ from .errors import Diverged, RecipeError, RunError, did_you_mean
 from .files import write_atomically
 from .health import read_rows, told_damage
 from .hub import model_folder, starting_point
-from .models import CONFIG, Model, load_model
+from .models import Model, load_model
 from .planning import placing
 from .planning.fitting import fitting
 from .public import public
-from .recipes import Changes, Ema, Game, Part, Recipe, Request, known_as, refuse_unsplittable, resolve
+from .recipes import Changes, Game, Part, Recipe, Request, known_as, refuse_unsplittable, resolve
 from .recipes.build import component
 from .recipes.check import check, refuse_misplaced
 from .registry.registry import registry
@@ -32,7 +31,6 @@ from .training import (
     CHECKPOINTS,
     METRICS,
     RECIPE,
-    HeldOut,
     Trainer,
     checkpoint,
     default_folder,
@@ -46,16 +44,8 @@ from .training import (
     stopping,
     train_with_rollback,
 )
-from .training.callbacks import (
-    CheckpointWriter,
-    EarlyStopping,
-    Evaluator,
-    HealthMonitor,
-    MetricsWriter,
-    MovingAverage,
-    PreviewWriter,
-    Progress,
-)
+from .training.callbacks import Evaluator, Progress
+from .training.watch import watch
 
 log = logging.getLogger("ganzoo")
 
@@ -160,35 +150,6 @@ def _refuse_unknown(changes: Iterable[str]) -> None:
             )
 
 
-class _Watch(NamedTuple):
-    """The callbacks of the leading process, in their order, and those of them that are spoken to by name."""
-
-    stack: list[Callback]
-    health: HealthMonitor
-    metrics: MetricsWriter
-    writer: CheckpointWriter
-
-
-def _watch(
-    game: Game,
-    folder: Path,
-    extra: tuple[Callback, ...],
-    unseen: HeldOut | None,
-    evaluators: Sequence[Evaluator],
-    ema: Ema,
-) -> _Watch:
-    """Who watches a run: the game's and the caller's callbacks, then what averages, judges, logs, shows and saves."""
-    recipe = game.recipe
-    health = HealthMonitor(recipe.health, unseen)
-    metrics = MetricsWriter(recipe.metrics.every, health.news)
-    writer = CheckpointWriter(recipe.checkpoints, _seconds(folder), health.spare)
-    early = EarlyStopping(recipe.stop, recipe.patient_about, _seconds(folder))
-    averages = [MovingAverage(ema)] if ema.half_life_images else []
-    shown = PreviewWriter(recipe.previews)
-    stack = [*game.callbacks.values(), *extra, *averages, health, metrics, *evaluators, shown, early, writer]
-    return _Watch(stack, health, metrics, writer)
-
-
 def _train(
     game: Game,
     folder: Path,
@@ -219,15 +180,15 @@ def _train(
     # the ramp keeps noise out of the average, and there is none in weights that were trained
     trained = parent is not None and parent.whole(game.generator_role())
     evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
-    watch = _watch(game, folder, extra, unseen, evaluators, replace(recipe.ema, ramp=0) if trained else recipe.ema)
+    watching = watch(game, folder, extra, unseen, evaluators, replace(recipe.ema, ramp=0) if trained else recipe.ema)
     if progress:
-        watch.stack.append(Progress(findings=watch.health.news))
+        watching.stack.append(Progress(findings=watching.health.news))
     if world.leads:
         write_atomically(folder / RECIPE, recipe.dump().encode())
     followers = [one for one in (*game.callbacks.values(), *extra) if one.everywhere]
-    writer, watching = watch.writer, watch.stack if world.leads else [*followers, watch.writer]
+    writer, callbacks = watching.writer, watching.stack if world.leads else [*followers, watching.writer]
     with placing("the networks", device, recipe.trainer, folder):
-        trainer = Trainer(game, feed, device, precision, watching, folder, world)
+        trainer = Trainer(game, feed, device, precision, callbacks, folder, world)
         trainer.parent = parent
         if state:
             trainer.load_state_dict(state)
@@ -239,7 +200,7 @@ def _train(
             for callback in trainer.callbacks:
                 closing.callback(callback.close)
             if world.leads:
-                train_with_rollback(trainer, watch.health, watch.metrics)
+                train_with_rollback(trainer, watching.health, watching.metrics)
             else:
                 trainer.run()
     except Diverged as error:
@@ -267,13 +228,6 @@ def _advice(folder: Path) -> str:
     last = checkpoint.last(folder / CHECKPOINTS)
     kept = f"the last good checkpoint is {last}" if last else "no checkpoint was written yet"
     return f"{kept}; try a lower learning rate (--set optimizer.lr=…), a penalty (--penalty r1), or --precision fp32"
-
-
-def _seconds(folder: Path) -> float:
-    try:
-        return float(json.loads((folder / "model" / CONFIG).read_text())["training"]["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0.0
 
 
 @public
