@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 import torch
 
@@ -20,11 +19,11 @@ from .errors import Diverged, RecipeError, RunError, did_you_mean
 from .files import write_atomically
 from .health import read_rows, told_damage
 from .hub import model_folder, starting_point
-from .models import CONFIG, Model, ParentConfig, load_model
+from .models import Model, ParentConfig, load_model
 from .planning import placing
 from .planning.fitting import fitting
 from .public import public
-from .recipes import Changes, Ema, Game, Part, Recipe, Request, known_as, refuse_unsplittable, resolve
+from .recipes import Changes, Game, Part, Recipe, Request, known_as, refuse_unsplittable, resolve
 from .recipes.build import component
 from .recipes.check import check, refuse_misplaced
 from .registry.registry import registry
@@ -32,7 +31,6 @@ from .training import (
     CHECKPOINTS,
     METRICS,
     RECIPE,
-    HeldOut,
     Trainer,
     checkpoint,
     default_folder,
@@ -47,15 +45,8 @@ from .training import (
     stopping,
     train_with_rollback,
 )
-from .training.callbacks import (
-    CheckpointWriter,
-    EarlyStopping,
-    Evaluator,
-    HealthMonitor,
-    MetricsWriter,
-    MovingAverage,
-    PreviewWriter,
-)
+from .training.callbacks import CheckpointWriter, Evaluator
+from .training.watch import Watch, watch
 
 log = logging.getLogger("ganzoo")
 
@@ -160,35 +151,6 @@ def _refuse_unknown(changes: Iterable[str]) -> None:
             )
 
 
-class _Watch(NamedTuple):
-    """The callbacks of the leading process, in their order, and those of them that are spoken to by name."""
-
-    stack: list[Callback]
-    health: HealthMonitor
-    metrics: MetricsWriter
-    writer: CheckpointWriter
-
-
-def _watch(
-    game: Game,
-    folder: Path,
-    extra: tuple[Callback, ...],
-    unseen: HeldOut | None,
-    evaluators: Sequence[Evaluator],
-    ema: Ema,
-) -> _Watch:
-    """Who watches a run: the game's and the caller's callbacks, then what averages, judges, logs, shows and saves."""
-    recipe = game.recipe
-    health = HealthMonitor(recipe.health, unseen)
-    metrics = MetricsWriter(recipe.metrics.every, health.news)
-    writer = CheckpointWriter(recipe.checkpoints, _seconds(folder), health.spare)
-    early = EarlyStopping(recipe.stop, recipe.patient_about, _seconds(folder))
-    averages = [MovingAverage(ema)] if ema.half_life_images else []
-    shown = PreviewWriter(recipe.previews)
-    stack = [*game.callbacks.values(), *extra, *averages, health, metrics, *evaluators, shown, early, writer]
-    return _Watch(stack, health, metrics, writer)
-
-
 def _train(
     game: Game,
     folder: Path,
@@ -212,26 +174,26 @@ def _train(
     # the ramp keeps noise out of the average, and there is none in weights that were trained
     trained = parent is not None and parent.whole(game.generator_role())
     evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
-    watch = _watch(game, folder, extra, unseen, evaluators, replace(recipe.ema, ramp=0) if trained else recipe.ema)
+    watching = watch(game, folder, extra, unseen, evaluators, replace(recipe.ema, ramp=0) if trained else recipe.ema)
     if progress:
-        watch.stack.append(shown_progress(watch.health.news))
+        watching.stack.append(shown_progress(watching.health.news))
     if world.leads:
         write_atomically(folder / RECIPE, recipe.dump().encode())
     followers = [one for one in (*game.callbacks.values(), *extra) if one.everywhere]
-    watching = watch.stack if world.leads else [*followers, watch.writer]
+    watchers = watching.stack if world.leads else [*followers, watching.writer]
     with placing("the networks", device, recipe.trainer, folder):
-        trainer = Trainer(game, feed, device, precision, watching, folder, world)
+        trainer = Trainer(game, feed, device, precision, watchers, folder, world)
         trainer.parent = parent
         if state:
             trainer.load_state_dict(state)
     if world.leads:
         begun = f"resuming {folder} at {trainer.images:,} images" if state else f"training in {folder}"
         log.info("%s: look at samples/, or `ganzoo report %s`", begun, quote(str(folder)))
-    _play(trainer, watch, folder)
+    _play(trainer, watching, folder)
     if trainer.stop_requested:
         world.wait()  # torchrun ends all as soon as one is gone: not before the last checkpoint is written
     elif world.leads:
-        _finish(trainer, watch.writer, evaluators, folder)
+        _finish(trainer, watching.writer, evaluators, folder)
     return Run(folder, trainer.images, trainer.stop_requested, trainer.ended)
 
 
@@ -247,14 +209,14 @@ def _beginning(game: Game, folder: Path, world: World) -> tuple[dict[str, Any] |
     return state, parent_in(state)
 
 
-def _play(trainer: Trainer, watch: _Watch, folder: Path) -> None:
+def _play(trainer: Trainer, watching: Watch, folder: Path) -> None:
     """Train to the end, or to where a signal, a failure or a callback stops it; nothing is lost on the way."""
     try:
-        with fitting(trainer, folder), ExitStack() as closing, stopping(trainer), rescued(trainer, watch.writer):
+        with fitting(trainer, folder), ExitStack() as closing, stopping(trainer), rescued(trainer, watching.writer):
             for callback in trainer.callbacks:
                 closing.callback(callback.close)
             if trainer.world.leads:
-                train_with_rollback(trainer, watch.health, watch.metrics)
+                train_with_rollback(trainer, watching.health, watching.metrics)
             else:
                 trainer.run()
     except Diverged as error:
@@ -282,13 +244,6 @@ def _advice(folder: Path) -> str:
     last = checkpoint.last(folder / CHECKPOINTS)
     kept = f"the last good checkpoint is {last}" if last else "no checkpoint was written yet"
     return f"{kept}; try a lower learning rate (--set optimizer.lr=…), a penalty (--penalty r1), or --precision fp32"
-
-
-def _seconds(folder: Path) -> float:
-    try:
-        return float(json.loads((folder / "model" / CONFIG).read_text())["training"]["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0.0
 
 
 @public

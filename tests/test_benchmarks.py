@@ -204,7 +204,7 @@ def test_a_benchmark_runs_as_a_module_and_as_a_script(name, how):
     assert done.returncode == 0 and "usage" in done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("name", [*PAIRED, "load"])
+@pytest.mark.parametrize("name", [*PAIRED, "load", "seeds"])
 def test_every_benchmark_has_a_main(name, capsys, monkeypatch):
     module = importlib.import_module(f"benchmarks.{name}")
     monkeypatch.setattr(sys, "argv", [name, "--help"])

@@ -12,7 +12,6 @@ from .linear import onednn as onednn
 from .memory import Peak as Peak
 from .memory import Room as Room
 from .memory import is_exhaustion as is_exhaustion
-from .memory import readable as readable
 from .memory import room as room
 from .memory import settle as settle
 from .memory import wait_for as wait_for

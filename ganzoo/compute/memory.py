@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+from ..files import readable
+
 _EXHAUSTED = re.compile(
     r"can't allocate memory|not enough memory|out of memory|bad_alloc|cannot allocate"
     # what CUDA's libraries say, cuDNN's last words where no workspace is left
@@ -110,14 +112,6 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
-
-
-def readable(count: float) -> str:
-    """Bytes in the unit that fits: 1.5 GiB, 310 MiB."""
-    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}" if count < 999.5 * size else f"{count / size:,.0f} {unit}"
-    return f"{count:.0f} bytes"
 
 
 def _highest_resident() -> int:

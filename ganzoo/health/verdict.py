@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .history import History
-from .judge import SEVERITIES, Finding, open_findings
+from .judge import SEVERITIES, Finding, open_findings, written
 from .rules import RULES
 
 _CALM = {"failure": "failing", "warning": "to watch"}
@@ -113,3 +113,9 @@ _EVIDENCE: Mapping[str, tuple[str, Callable[[float, float | None], str | None]]]
     "coverage": ("little-covered", _covering("coverage")),
 }
 """By metric: the code of the finding, and what is wrong with a value, given the data's own where that is known."""
+
+
+def recorded(history: History) -> list[Finding]:
+    """The findings that a run wrote down, ends of earlier ones among them, and those of evaluations; by images."""
+    found = [finding for row in history.rows for finding in written(row)]
+    return sorted([*found, *evaluated(history)], key=lambda one: one.images)

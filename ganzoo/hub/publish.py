@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..compute import readable
 from ..errors import HubError, ModelError, UsageError, printable
-from ..files import write_atomically
+from ..files import readable, write_atomically
 from ..models import (
     CARD,
     CONFIG,

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..compute import device_of, is_exhaustion, readable, room
+from ..compute import device_of, is_exhaustion, room
 from ..errors import UsageError, shortened
+from ..files import readable
 
 _CHUNK = 256
 

@@ -20,7 +20,11 @@ from .study import parse_axis as parse_axis
 from .study import parse_seeds as parse_seeds
 from .study import plan_study as plan_study
 from .study import read_study as read_study
+from .together import train_together as train_together
+from .trials import ALONE as ALONE
 from .trials import RESULTS as RESULTS
+from .trials import SEPARATE as SEPARATE
+from .trials import TOGETHER as TOGETHER
 from .trials import Place as Place
 from .trials import Result as Result
 from .trials import Trials as Trials

@@ -17,6 +17,7 @@ from ..errors import Incompatible, RecipeError, did_you_mean
 from ..recipes import Game, Recipe, Request, parse_count, parse_value, resolve, stricttoml
 from ..recipes.check import check
 from ..registry import Registry
+from ..training import unstackable
 
 _LISTS = ("penalty", "augment")
 _PARTS = ("data", "generator", "discriminator", "loss", "batch", "precision")
@@ -98,11 +99,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """cells: in order, seeds of a group together.  refused: reasons by group that cannot be trained."""
+    """cells: in order, seeds of a group together.  refused: reasons by group that cannot be trained.
+
+    stacks: groups whose seeds can be trained together on a CPU.
+    """
 
     study: Study
     cells: list[Cell] = field(default_factory=list)
     refused: dict[str, list[str]] = field(default_factory=dict)
+    stacks: set[str] = field(default_factory=set)
 
 
 def read_study(path: Path) -> Study:
@@ -195,15 +200,18 @@ def plan_study(study: Study, registry: Registry, told: Callable[[str], None] = l
         group = label(study, choices)
         told(group)
         try:
-            recipe = _with_evaluation(check(_recipe(study, choices, study.seeds[0], registry), registry))
+            game = check(_recipe(study, choices, study.seeds[0], registry), registry)
         except Incompatible as error:
             plan.refused[group] = list(error.problems)
             continue
+        recipe = _with_evaluation(game)
         key = json.dumps(recipe.to_dict(), sort_keys=True)
         if key in seen:
             plan.refused[group] = [f"it is the same recipe as {seen[key]}"]
             continue
         seen[key] = group
+        if not unstackable(game):
+            plan.stacks.add(group)
         shown = {axis: told_value(choices[axis]) for axis in study.varied}
         for seed in study.seeds:
             own = replace(recipe, seed=seed)

@@ -1,4 +1,4 @@
-"""The runs of a study, a process each: as many at a time as are wanted, and no run twice.
+"""The runs of a study, a process each or for all seeds of a group: as many at a time as are wanted, and no run twice.
 
 In a study's folder: `study.toml`, `recipes/`, `runs/`, `logs/` and `results/` with a file for each cell, `results.csv`.
 """
@@ -12,16 +12,20 @@ import os
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import RunError, first_line
 from ..files import read_bounded, write_atomically
-from .study import Cell
+from .study import Cell, groups
 
 RESULTS = "results.csv"
+TOGETHER, ALONE = "together", "alone"
+SEPARATE = 10
+"""The exit code of a process that has trained nothing, because its cells have to be trained one by one."""
+_LARGEST_STACK = 128
 _POLL_SECONDS = 0.05
 _MOST_BYTES = 2**20
 
@@ -101,22 +105,26 @@ class Place:
 
 @dataclass
 class _Trial:
-    cell: Cell
+    cells: Sequence[Cell]
     process: subprocess.Popen[bytes]
     slot: int
     begun: float
 
 
 class Trials:
-    """Trains cells, `jobs` at a time.
+    """Trains cells, `jobs` processes at a time.
 
-    worker: the command of a process that trains one; it gets the recipe's file, run folder, result file, fingerprint
-    and device, and ends as soon as its standard input does: so none outlives a study that is killed.
-    devices: given to the processes in turn.
+    worker: the command of a process; it gets TOGETHER or ALONE, a device, and for each cell the recipe's file, run
+    folder, result file and fingerprint. It ends as soon as its standard input does, so that none outlives a study that
+    is killed, and with the exit code SEPARATE where cells turn out to have to be trained one by one.
+    devices: given to the processes in turn.  stacks: groups of cells that one process trains together on a CPU.
     """
 
-    def __init__(self, place: Place, worker: Sequence[str], jobs: int, devices: Sequence[str]) -> None:
+    def __init__(
+        self, place: Place, worker: Sequence[str], jobs: int, devices: Sequence[str], stacks: Collection[str] = ()
+    ) -> None:
         self._place, self._worker, self._jobs, self._devices = place, worker, jobs, devices
+        self._stacks = stacks if list(devices) == ["cpu"] else ()
         self._running: list[_Trial] = []
 
     def run(self, cells: Sequence[Cell], told: Callable[[Cell, Result | None, float], None]) -> dict[str, str]:
@@ -124,37 +132,50 @@ class Trials:
 
         Returns the errors by cell. Raises `KeyboardInterrupt` after all processes have written a checkpoint.
         """
-        waiting = deque(cell for cell in cells if self._place.result(cell) is None)
-        errors: dict[str, str] = {}
+        waiting, errors = deque(self._parties(cells)), dict[str, str]()
         try:
             while waiting or self._running:
                 while waiting and len(self._running) < self._jobs:
-                    self._start(waiting.popleft())
+                    self._start(*waiting.popleft())
                 time.sleep(_POLL_SECONDS)
                 for trial in [one for one in self._running if one.process.poll() is not None]:
                     self._running.remove(trial)
                     _close(trial.process)
-                    found = self._place.result(trial.cell)
-                    if found is None:
-                        errors[trial.cell.name] = self._reason(trial)
-                    told(trial.cell, found, time.monotonic() - trial.begun)
+                    left = [cell for cell in trial.cells if self._place.result(cell) is None]
+                    separate = trial.process.returncode == SEPARATE
+                    waiting.extendleft((ALONE, [cell]) for cell in reversed(left if separate else []))
+                    errors |= {} if separate else {cell.name: self._reason(trial) for cell in left}
+                    for cell in trial.cells:
+                        if not (separate and cell in left):
+                            told(cell, self._place.result(cell), time.monotonic() - trial.begun)
         except BaseException:
             self._stop()
             raise
         return errors
 
-    def _start(self, cell: Cell) -> None:
+    def _parties(self, cells: Sequence[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+        """What is still to be trained, by process. Who belongs together does not depend on what is done already."""
+        for group, mine in groups(cells).items():
+            together = group in self._stacks and len(mine) > 1
+            size = min(-(-len(mine) // self._jobs), _LARGEST_STACK) if together else 1
+            for start in range(0, len(mine), size):
+                left = [cell for cell in mine[start : start + size] if self._place.result(cell) is None]
+                if left:
+                    yield TOGETHER if size > 1 else ALONE, left
+
+    def _start(self, how: str, cells: Sequence[Cell]) -> None:
         taken = {one.slot for one in self._running}
         slot = next(number for number in range(self._jobs) if number not in taken)
-        place = self._place
-        files = [str(place.recipe(cell)), str(place.run(cell)), str(place.result_file(cell))]
-        command = [*self._worker, *files, cell.fingerprint, self._devices[slot % len(self._devices)]]
-        with place.log(cell).open("wb") as log:
+        command = [*self._worker, how, self._devices[slot % len(self._devices)]]
+        for cell in cells:
+            files = [self._place.recipe(cell), self._place.run(cell), self._place.result_file(cell)]
+            command += [*map(str, files), cell.fingerprint]
+        with self._place.log(cells[0]).open("wb") as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=self._environment(),
                 start_new_session=True,  # signals of the terminal reach the study alone, which hands them on
             )  # fmt: skip
-        self._running.append(_Trial(cell, process, slot, time.monotonic()))
+        self._running.append(_Trial(cells, process, slot, time.monotonic()))
 
     def _environment(self) -> dict[str, str]:
         """Processes that compute at once share the cores."""
@@ -162,7 +183,7 @@ class Trials:
         return {"OMP_NUM_THREADS": threads, **os.environ} if self._jobs > 1 else dict(os.environ)
 
     def _reason(self, trial: _Trial) -> str:
-        log = self._place.log(trial.cell)
+        log = self._place.log(trial.cells[0])
         lines = log.read_text(errors="replace").strip().splitlines()
         said = lines[-1].removeprefix("Error: ") if lines else f"it ended with {trial.process.returncode}"
         return f"{first_line(RunError(said))} (all of it is in {log})"

@@ -3,6 +3,12 @@ from .chain import Chain as Chain
 from .chain import chained as chained
 from .chain import repeats as repeats
 from .meter import Meter as Meter
+from .proof import alike as alike
 from .recordable import recording_kind as recording_kind
 from .recordings import Given as Given
 from .recordings import Stage as Stage
+from .stacked import Gradients as Gradients
+from .stacked import Memory as Memory
+from .stacked import StackedUpdate as StackedUpdate
+from .stacked import Unstackable as Unstackable
+from .undo import Undoing as Undoing

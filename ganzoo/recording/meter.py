@@ -38,6 +38,21 @@ class Meter:
         """Forget what was added since the last `settle`; its counts are the caller's."""
         self._new.clear()
 
+    def take(self) -> dict[str, Tensor]:
+        """What was added since the last `settle`, for somebody else to add up; it is counted."""
+        taken = dict(self._new)
+        self._new.clear()
+        return taken
+
+    def keep_in(self, sums: Mapping[str, Tensor]) -> None:
+        """Keep the sums of these names in memory of the caller's, which holds what they are so far."""
+        self.settle()
+        self._sums.update(sums)
+
+    def sum_of(self, name: str) -> float:
+        """The sum so far; 0 for what was never added."""
+        return self._sums[name].item() if name in self._sums else 0.0
+
     def settle(self) -> None:
         """Add what is new to the sums, all in one operation."""
         for name, value in self._new.items():

@@ -62,6 +62,20 @@ def _capturable() -> Iterator[None]:
         hook.remove()
 
 
+def traced(function: Callable[..., Any], given: Sequence[Tensor]) -> fx.GraphModule:
+    """The operations of a function of tensors, which are made at that.
+
+    Raises what the function raises, and `RuntimeError` if it asks for a tensor's value.
+    """
+    from torch.fx.experimental.proxy_tensor import make_fx  # takes a second to import
+
+    def unread(*tensors: Tensor) -> Any:
+        with _NoDispatchedReading(), _NoReading(), _capturable():  # type: ignore[no-untyped-call]
+            return function(*tensors)
+
+    return make_fx(unread)(*given)
+
+
 class Trace:
     """The operations of an update in one or several stages, which making it also makes.
 
@@ -79,26 +93,23 @@ class Trace:
         given: Sequence[Sequence[Tensor]],
         stages: Sequence[Callable[[Sequence[Tensor]], object]],
     ) -> None:
-        from torch.fx.experimental.proxy_tensor import make_fx  # takes a second to import
-
         self.learning: list[list[bool]] = []
 
         def gradients(*tensors: Tensor) -> list[list[Tensor]]:
             found, rest = list[list[Tensor]](), iter(tensors)
-            with _NoDispatchedReading(), _NoReading(), _capturable():  # type: ignore[no-untyped-call]
-                for own, mine, stage in zip(parameters, given, stages, strict=True):
-                    with record_function(MARK):
-                        stage(list(islice(rest, len(mine))))
-                    self.learning.append([parameter.grad is not None for parameter in own])
-                    found.append([parameter.grad for parameter in own if parameter.grad is not None])
+            for own, mine, stage in zip(parameters, given, stages, strict=True):
+                with record_function(MARK):
+                    stage(list(islice(rest, len(mine))))
+                self.learning.append([parameter.grad is not None for parameter in own])
+                found.append([parameter.grad for parameter in own if parameter.grad is not None])
             return found
 
         # stages may be given the same tensors, which tracing could not tell apart
         self._given = [[tensor.detach() for tensor in mine] for mine in given]
-        module = make_fx(gradients)(*(tensor for mine in self._given for tensor in mine))
+        module = traced(gradients, [tensor for mine in self._given for tensor in mine])
         self.dynamic = next(filter(None, map(_dynamic, module.graph.nodes)), None)
         self.crosses_devices = any(map(_crossing, module.graph.nodes))
-        self._graph, self._constants = _with_constants_as_arguments(module)
+        self._graph, self._constants = with_constants_as_arguments(module)
         self.reads = {one.data_ptr() for one in self._constants if isinstance(one, Tensor)}
         self._pieces = cut(self._graph, len(self._constants), [len(mine) for mine in given])
 
@@ -113,7 +124,7 @@ class Trace:
         """The stages, computed by the same operations one by one."""
         for piece in self._pieces:
             for node in piece.graph.nodes:
-                node.target = _quick(node.target)
+                node.target = quick(node.target)
         functions = [fx.GraphModule(nn.Module(), piece.graph).forward for piece in self._pieces]
         return [Played(*both, self._constants) for both in zip(self._pieces, functions, strict=True)]
 
@@ -188,7 +199,7 @@ def _laid_out_as(tensor: Tensor, other: Tensor) -> bool:
     return steps[0] == steps[1] or all(n == 1 or one == two for n, one, two in zip(tensor.shape, *steps, strict=True))
 
 
-def _with_constants_as_arguments(module: fx.GraphModule) -> tuple[fx.Graph, list[Any]]:
+def with_constants_as_arguments(module: fx.GraphModule) -> tuple[fx.Graph, list[Any]]:
     """The graph as a function of all memory that it uses, without what does nothing; and that memory."""
     graph, constants, arguments = module.graph, list[Any](), dict[str, fx.Node]()
     first = next(iter(graph.nodes))
@@ -226,7 +237,7 @@ def _crossing(node: fx.Node) -> bool:
     return len(set(seen)) > 1
 
 
-def _quick(target: Any) -> Any:
+def quick(target: Any) -> Any:
     """torch's own binding of an operation, which takes a fraction of the time to call; the operation if it has none."""
     if isinstance(target, torch._ops.OpOverload) and target.namespace == "aten":
         name = target._schema.name.removeprefix("aten::")

@@ -1,7 +1,9 @@
-"""The report of a run: one HTML file that needs nothing else, and a small server that shows it while training."""
+"""The report of a run: one HTML file that needs nothing else, and a small server that shows it while training.
 
-from .looks import base_style
-from .loopback import Answer, LoopbackServer
-from .page import Options, write_report
+In: run folders.
+Out: pages, and a list of the runs in a folder.
+"""
 
-__all__ = ["Answer", "LoopbackServer", "Options", "base_style", "write_report"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

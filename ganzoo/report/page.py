@@ -17,8 +17,8 @@ from markupsafe import Markup, escape
 from ..errors import GanzooError, printable
 from ..evaluation import group_by_recipe, leaves
 from ..files import write_atomically
-from ..health import Finding, History, evaluated, open_findings, read_history, written
-from ..health.verdict import verdict
+from ..health import Finding, History, open_findings, read_history
+from ..health.verdict import recorded, verdict
 from ..version import __version__
 from .charts import Drawing, draw
 from .evaluations import measured, table
@@ -96,12 +96,6 @@ def render(folder: Path, others: Sequence[Path] = (), options: Options | None = 
         live=options.live,
         version=_version(),
     )
-
-
-def recorded(history: History) -> list[Finding]:
-    """The findings that a run wrote down, ends of earlier ones among them, and those of evaluations; by images."""
-    found = [finding for row in history.rows for finding in written(row)]
-    return sorted([*found, *evaluated(history)], key=lambda one: one.images)
 
 
 def _listed(findings: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -232,4 +226,4 @@ def _version() -> str:
     return __version__
 
 
-__all__ = ["Options", "evenly", "recorded", "render", "write_report"]
+__all__ = ["Options", "evenly", "render", "write_report"]

@@ -1,4 +1,7 @@
-"""All runs in a folder: what each is, how far it came, and how it does; and tidying up among them."""
+"""All runs in a folder: what each is, how far it came, and how it does; and tidying up among them.
+
+Listing them imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,8 @@ import filelock
 
 from ..errors import RunError, UsageError
 from ..health import RECIPE, History, read_history
-from ..health.verdict import verdict
-from ..models import CONFIG, write_card
-from ..training import CHECKPOINTS, checkpoint, set_aside
-from .page import recorded
+from ..health.verdict import recorded, verdict
+from ..training import CHECKPOINTS, saved
 
 _DEEPEST = 4
 """Folders below the one asked for in which runs are looked for; those of a study lie two deep."""
@@ -91,7 +92,7 @@ def facts(folder: Path) -> RunFacts:
 
 
 def _images(history: History) -> int:
-    last = checkpoint.last(history.folder / CHECKPOINTS)
+    last = saved.last(history.folder / CHECKPOINTS)
     trained = history.training.get("images")
     return max(history.images, int(last.name) if last else 0, trained if isinstance(trained, int) else 0)
 
@@ -100,7 +101,7 @@ def _state(history: History) -> str:
     folder, trained = history.folder, history.training.get("images")
     if in_use(folder):
         return "running"
-    if not trained and checkpoint.last(folder / CHECKPOINTS) is None:
+    if not trained and saved.last(folder / CHECKPOINTS) is None:
         return "empty"
     if isinstance(trained, int) and trained >= history.recipe.get("images", 0):
         return "finished"
@@ -156,7 +157,7 @@ def surplus(folder: Path) -> list[Surplus]:
             files = [path for path in one.rglob("*") if path.is_file()]
             found.append(Surplus(one, "came to no checkpoint", [one], _size(files), True))
         elif state in ("finished", "ended early"):
-            old = checkpoint.checkpoints(one / CHECKPOINTS)[:-1]
+            old = saved.checkpoints(one / CHECKPOINTS)[:-1]
             if old:
                 files = [path for each in old for path in each.rglob("*") if path.is_file()]
                 found.append(Surplus(one, f"{state}, older checkpoints", old, _size(files), False))
@@ -169,6 +170,8 @@ def _size(files: Sequence[Path]) -> int:
 
 def remove(one: Surplus) -> None:
     """Remove what is surplus, and nothing that no run wrote."""
+    from ..training import set_aside
+
     if one.empty:
         set_aside(one.folder)  # without checkpoint and model it keeps nothing
         (one.folder / ".lock").unlink(missing_ok=True)
@@ -184,6 +187,8 @@ def rename(old: Path, new: str) -> Path:
 
     Raises `RunError` for what is no run or is in use, `UsageError` if the name is taken.
     """
+    from ..models import CONFIG, write_card
+
     read_history(old)  # raises
     if in_use(old):
         raise RunError(f"{old} is in use by another ganzoo process: wait for it")

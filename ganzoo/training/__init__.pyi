@@ -1,5 +1,6 @@
 from . import checkpoint as checkpoint
-from .callbacks.checkpoints import CHECKPOINTS as CHECKPOINTS
+from . import saved as saved
+from .callbacks import Evaluator as Evaluator
 from .callbacks.heldout import HeldOut as HeldOut
 from .callbacks.heldout import held_out as held_out
 from .callbacks.metrics import METRICS as METRICS
@@ -12,7 +13,13 @@ from .runfolder import default_folder as default_folder
 from .runfolder import locked as locked
 from .runfolder import refuse_other_recipe as refuse_other_recipe
 from .runfolder import set_aside as set_aside
+from .saved import CHECKPOINTS as CHECKPOINTS
+from .seat import STACKED as STACKED
+from .seat import Seat as Seat
+from .stack import Stack as Stack
+from .stack import unstackable as unstackable
 from .start import StartingPoint as StartingPoint
 from .start import parent_in as parent_in
 from .start import start_from as start_from
 from .trainer import Trainer as Trainer
+from .watch import Watch as Watch

@@ -25,6 +25,8 @@ from ..compute import write_tensors
 from ..errors import CheckpointError
 from ..files import file_hash, flush
 from ..version import __version__
+from .saved import checkpoints as checkpoints
+from .saved import last as last
 
 log = logging.getLogger("ganzoo")
 
@@ -135,12 +137,6 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def last(folder: Path) -> Path | None:
-    """The newest checkpoint in a folder, if there is one."""
-    found = checkpoints(folder)
-    return found[-1] if found else None
-
-
 def load_last(folder: Path) -> dict[str, Any] | None:
     """What the newest checkpoint holds that is not damaged; None if none was ever written.
 
@@ -174,12 +170,6 @@ def _tell_other_versions(path: Path, versions: Mapping[str, str]) -> None:
     ]
     if other:
         log.warning("checkpoint %s was written by %s: what follows may round otherwise", path, " and ".join(other))
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints in a folder, oldest first, damaged ones among them."""
-    found = [path for path in folder.glob("[0-9]*") if path.name.isdigit() and path.is_dir()]
-    return sorted(found, key=lambda path: int(path.name))
 
 
 def prune(folder: Path, keep: int, spare: Collection[Path] = ()) -> None:

@@ -47,9 +47,22 @@ def test_a_command_line_that_click_refuses_is_told_in_one_line(call, arguments, 
 
 @pytest.mark.parametrize(
     "arguments",
-    ["--help", "list", "show dcgan", "show gaussian", "plugins", "train --help", "list loss --json"],
+    [
+        "--help",
+        "list",
+        "show dcgan",
+        "show gaussian",
+        "plugins",
+        "train --help",
+        "list loss --json",
+        "runs .",
+        "runs --json .",
+    ],
 )
 def test_looking_around_imports_no_torch(arguments):
+    run = Path("half-trained")
+    (run / "checkpoints/000000064").mkdir(parents=True)
+    (run / "recipe.toml").write_text('name = "half-trained"\nimages = 128\n')
     script = (
         "import sys; from ganzoo import cli\n"
         f"try: cli.main({arguments.split()!r})\nexcept SystemExit as end: assert not end.code, end.code\n"
@@ -68,6 +81,13 @@ def test_a_run_from_the_shell_prints_its_folder_and_resumes(call, caplog):
     assert call("train", "dcgan", *QUICK, *NARROW)[0] == 0
     assert "training in runs/dcgan-seed0: look at samples/, or `ganzoo report runs/dcgan-seed0`" in caplog.messages
     assert "resuming runs/dcgan-seed0 at 64 images: look at samples/" in caplog.text
+
+
+def test_without_a_recipe_the_clothes_are_trained(call):
+    code, out, _ = call("train", "--dump")
+    assert code == 0 and out == call("train", "clothes", "--dump")[1]
+    assert 'name = "relativistic"' in out and "batch_norm = false" in out
+    assert call("check", "--images", "64")[0] == 0
 
 
 def test_the_default_folder_is_named_after_the_choices(call):

@@ -110,3 +110,20 @@ def test_ctrl_c_ends_a_study_with_checkpoints():
     assert process.returncode == 130 and "the same command goes on" in err
     last = max(int(path.name) for path in Path("s").glob("runs/*/checkpoints/0*"))
     assert last > before and "Traceback" not in Path("s/logs/ring-seed0.txt").read_text()
+
+
+def test_seeds_of_tiny_networks_are_trained_in_one_process():
+    settings = ["--set", "eval.samples=200", "--set", "previews.first=1k", "--set", "checkpoints.every=500"]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["study", "gaussian", "--images", "1k", "--seeds", "0-2", *settings, "--out", "s"])
+    assert not ended.value.code
+    assert "3 runs are trained together" in Path("s/logs/gaussian-seed0.txt").read_text()
+    rows = list(csv.DictReader(Path("s/results.csv").read_text().splitlines()))
+    assert [(row["seed"], row["state"], row["images"]) for row in rows] == [
+        (str(seed), "finished", "1024") for seed in range(3)
+    ]
+    assert len({row["mean"] for row in rows}) == 3
+    for seed in range(3):
+        folder = Path(f"s/runs/gaussian-seed{seed}")
+        assert (folder / "model/model.safetensors").exists() and (folder / "samples.png").exists()
+        assert [one.name for one in sorted((folder / "checkpoints").iterdir())] == ["000000512", "000001024"]

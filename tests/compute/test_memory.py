@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from ganzoo.compute import memory
-from ganzoo.compute.memory import Peak, Room, is_exhaustion, readable, room
+from ganzoo.compute.memory import Peak, Room, is_exhaustion, room
+from ganzoo.files import readable
 from ganzoo.models.sampling import generate
 
 CPU = torch.device("cpu")

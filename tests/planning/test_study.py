@@ -104,7 +104,7 @@ def test_a_bad_study_is_one_line(text, told):
 
 WORKER = """
 import json, pathlib, sys
-recipe, run, result, fingerprint, device = sys.argv[1:]
+how, device, recipe, run, result, fingerprint = sys.argv[1:]
 if "seed1" in recipe:
     sys.exit("Error: no room")
 seen = pathlib.Path("seen.txt")
@@ -135,7 +135,7 @@ def test_jobs_run_at_once_and_have_devices_of_their_own():
     place.prepare(plan.cells)
     both = """
 import pathlib, sys, time
-result, device = pathlib.Path(sys.argv[3]), sys.argv[5]
+result, device = pathlib.Path(sys.argv[5]), sys.argv[2]
 pathlib.Path(device).touch()
 while len(list(pathlib.Path().glob("gpu*"))) < 2:
     time.sleep(0.01)

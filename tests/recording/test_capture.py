@@ -394,8 +394,8 @@ def test_a_recording_that_does_something_else_is_not_used(monkeypatch):
     """As if torch's quick binding of an operation had other ideas."""
     monkeypatch.setattr(torch._C._nn, "softplus", torch._C._nn.softplus)
     ordinary, recorded = trainer_of("gaussian", [], None), trainer_of("gaussian", [], "operations")
-    quick = tracing._quick
-    monkeypatch.setattr(tracing, "_quick", lambda op: torch.relu if "softplus.default" in str(op) else quick(op))
+    quick = tracing.quick
+    monkeypatch.setattr(tracing, "quick", lambda op: torch.relu if "softplus.default" in str(op) else quick(op))
     for trainer in (ordinary, recorded):
         torch.manual_seed(0)
         for _ in range(10):

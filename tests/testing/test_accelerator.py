@@ -36,10 +36,11 @@ def game(name: str, pictures: dict[str, str] | None = None, **request) -> Game:
     return build(resolve(name, Request(**request), registry()), registry())
 
 
-LARGE = ("anime-face", "biggan", "biggan-cifar", "biggan-deep", "cyclegan", "r3gan-cifar", "r3gan-ffhq64",
-         "r3gan-imagenet32", "r3gan-stacked-mnist", "sngan", "sngan-projection", "stylegan", "stylegan-64",
-         "stylegan-256", "stylegan-512", "stylegan-1024", "stylegan-fixed", "stylegan2", "stylegan2-256",
-         "stylegan2-512", "stylegan2-1024", "stylegan2-ada", "stylegan2-cifar", "wgan-gp-resnet")  # fmt: skip
+LARGE = ("anime-face", "anime-face-article", "biggan", "biggan-cifar", "biggan-deep", "cyclegan", "r3gan-cifar",
+         "r3gan-ffhq64", "r3gan-imagenet32", "r3gan-stacked-mnist", "sngan", "sngan-projection", "stylegan",
+         "stylegan-64", "stylegan-256", "stylegan-512", "stylegan-1024", "stylegan-fixed", "stylegan2",
+         "stylegan2-256", "stylegan2-512", "stylegan2-1024", "stylegan2-ada", "stylegan2-cifar",
+         "wgan-gp-resnet")  # fmt: skip
 """Their small sisters are played in every run of the tests."""
 
 

@@ -85,7 +85,7 @@ def _clock(seconds: float) -> str:
 
 
 def _peak(measured: Measured) -> str:
-    from ...compute import readable
+    from ...files import readable
 
     peak = {name: readable(count) for name, count in measured.peak.items()}
     if "allocated" in peak:
@@ -96,7 +96,7 @@ def _peak(measured: Measured) -> str:
 
 
 def _largest(largest: Largest) -> str:
-    from ...compute import readable
+    from ...files import readable
 
     line = f"{readable(largest.line.base)} + {readable(largest.line.slope)} a sample; {largest.room} free"
     more = " or more" if largest.capped else ""

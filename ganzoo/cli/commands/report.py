@@ -106,7 +106,7 @@ def runs(words: tuple[str, ...], prune: bool, yes: bool, as_json: bool) -> None:
 
 
 def _row(one: RunFacts) -> list[str]:
-    from ...compute import readable
+    from ...files import readable
 
     images = f"{one.images:,} / {one.total:,}" if one.images < one.total else f"{one.images:,}"
     return [one.folder, one.recipe, images, ago(one.age), one.state, one.health, one.metric, readable(one.size)]
@@ -121,7 +121,7 @@ def ago(seconds: float) -> str:
 
 
 def _prune(folder: Path, yes: bool) -> None:
-    from ...compute import readable
+    from ...files import readable
     from ...report.runs import remove, surplus
 
     found = surplus(folder)

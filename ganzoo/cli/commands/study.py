@@ -123,7 +123,7 @@ def _run(plan: Plan, place: Any, jobs: int, device: str) -> int:
         )
         place.write_table(plan.cells)
 
-    trials = Trials(place, [sys.executable, "-m", "ganzoo.cli.trial"], jobs, _devices(device))
+    trials = Trials(place, [sys.executable, "-m", "ganzoo.cli.trial"], jobs, _devices(device), plan.stacks)
     with _interrupted_by_sigterm():
         try:
             errors = trials.run(plan.cells, told)

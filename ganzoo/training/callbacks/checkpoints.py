@@ -12,11 +12,11 @@ from ...contract import Callback
 from ...models import write_card
 from ...recipes import Checkpoints
 from .. import checkpoint
+from ..saved import CHECKPOINTS
 from ..savemodel import save_model
 from ..trainer import Trainer
 from .best import Best, images_of, put_metrics, replace_folder
 
-CHECKPOINTS = "checkpoints"
 MODEL, BEST_MODEL = "model", "model-best"
 _STOP = 2
 

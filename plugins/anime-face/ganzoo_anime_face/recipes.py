@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-ANIME_FACE: dict[str, Any] = {
+ARTICLE: dict[str, Any] = {
     "data": {"name": "folder", "size": 100},
     "generator": {"name": "mlp", "latent": 100, "widths": [128, 256, 512], "slope": 0.2, "batch_norm": True},
     "discriminator": {"name": "mlp", "widths": [512, 256], "slope": 0.2},
@@ -17,7 +17,23 @@ ANIME_FACE: dict[str, Any] = {
 """The fully connected GAN that a tutorial on anime faces trains on pictures of 100x100, with Adam's default betas.
 
 20 epochs; the tutorial does not say how many pictures it has, and 12,000 of them make 240,000 images.  For P pictures
-set `--images` to 20 P.
+set `--images` to 20 P.  On drawn faces it ends in coloured noise: D is right of all pictures from 10,000 images on.
+"""
+
+ANIME_FACE: dict[str, Any] = ARTICLE | {
+    "loss": {"name": "relativistic"},
+    "penalty": {"r1": {"gamma": 2.0, "every": 4}, "r2": {"gamma": 2.0, "every": 4}},
+    "images": 80_000,
+    "batch": 32,
+    "optimizer": {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.99], "D": {"lr": 3e-4}},
+    "ema": {"half_life_images": 5_000},
+}
+"""The article's networks in a game in which D cannot win at once: relativistic loss with R1 and R2.
+
+Huang et al. 2024 (arXiv:2501.05441).  The penalties bound D's slope at both real and generated pictures, so that it has
+something to say to G however sure it is; then G bears five times the step size, and batches of 32 make the most of few
+images.  D's first layer sums 30,000 values, all of which a step of Adam moves as far as it says: 3e-4.  The moving average takes the grain out that a fully connected layer leaves in every pixel.  80,000 images are
+2,500 iterations of 0.5 GFLOP an image.
 """
 
 ANIME_FACE_DCGAN: dict[str, Any] = {

@@ -89,8 +89,11 @@ def test_anime_face_draws_100_normal_latents():
     assert z.shape == (1000, 100) and z.var() == pytest.approx(1, rel=0.05)
 
 
-def test_anime_face_trains_as_the_tutorial_does():
-    recipe = recipes.ANIME_FACE
+def test_the_articles_recipe_trains_as_it_does_and_the_other_on_the_same_networks():
+    recipe = recipes.ARTICLE
+    for part in ("data", "generator", "discriminator"):
+        assert recipes.ANIME_FACE[part] == recipe[part]
+    assert set(recipes.ANIME_FACE["penalty"]) == {"r1", "r2"} and recipe["loss"] == {"name": "non-saturating"}
     assert recipe["data"] == {"name": "folder", "size": 100}
     assert recipe["optimizer"] == {"name": "adam", "lr": 2e-4, "betas": [0.9, 0.999]}
     assert recipe["batch"] == 64 and recipe["images"] == 20 * 12_000

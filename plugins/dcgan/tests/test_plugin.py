@@ -52,7 +52,7 @@ def test_listing_components_and_recipes_imports_no_torch():
 
 def test_dcgan_trains_as_radford_did_for_25_epochs():
     recipe = recipes.DCGAN
-    assert recipe["images"] == 25 * 10_000 and recipe["batch"] == 64
+    assert recipe["images"] == 25 * 10_000 and recipe["batch"] == 32
     assert recipe["optimizer"] == {"name": "adam", "lr": 2e-4, "betas": [0.5, 0.999]}
     assert recipe["generator"]["latent_distribution"] == "uniform" and recipe["generator"]["kernel"] == 5
 
