@@ -14,10 +14,10 @@ from .runfolder import locked as locked
 from .runfolder import refuse_other_recipe as refuse_other_recipe
 from .runfolder import set_aside as set_aside
 from .saved import CHECKPOINTS as CHECKPOINTS
-from .seat import STACKED as STACKED
-from .seat import Seat as Seat
-from .stack import Stack as Stack
-from .stack import unstackable as unstackable
+from .stacked.seat import STACKED as STACKED
+from .stacked.seat import Seat as Seat
+from .stacked.stack import Stack as Stack
+from .stacked.stack import unstackable as unstackable
 from .start import StartingPoint as StartingPoint
 from .start import parent_in as parent_in
 from .start import start_from as start_from

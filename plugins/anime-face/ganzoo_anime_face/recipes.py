@@ -33,8 +33,8 @@ ANIME_FACE: dict[str, Any] = ARTICLE | {
 Huang et al. 2024 (arXiv:2501.05441).  The penalties bound D's slope at both real and generated pictures, so that it has
 something to say to G however sure it is; then G bears five times the step size, and batches of 32 make the most of few
 images.  D's first layer sums 30,000 values, all of which a step of Adam moves as far as it says: 3e-4.  The moving
-average takes out some of the grain that a fully connected layer leaves in every pixel.  80,000 images are 2,500
-iterations of 0.5 GFLOP an image.
+average takes the grain out that a fully connected layer leaves in every pixel.  80,000 images are 2,500 iterations of
+0.5 GFLOP an image.
 """
 
 ANIME_FACE_DCGAN: dict[str, Any] = {

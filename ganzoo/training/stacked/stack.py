@@ -17,13 +17,13 @@ from functools import partial
 import torch
 from torch import Tensor, nn, optim
 
-from ..compute import World
-from ..contract import Phase, Turn
-from ..errors import Diverged
-from ..recipes import Game
-from ..recording import Given, Gradients, Memory, StackedUpdate, Undoing, Unstackable, alike, repeats
+from ...compute import World
+from ...contract import Phase, Turn
+from ...errors import Diverged
+from ...recipes import Game
+from ...recording import Given, Gradients, Memory, StackedUpdate, Undoing, Unstackable, alike, repeats
+from ..team import Team
 from .seat import Dealt, Seat
-from .team import Team
 
 _ELEMENTWISE = (optim.Adam, optim.AdamW, optim.SGD, optim.RMSprop)
 """Optimisers that do to each weight what they do to it alone."""

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..compute import random_state, set_random_state
-from ..contract import Batch, Callback, Draws, Phase, Turn
-from ..recording import Given, StackedUpdate, Unstackable
-from .trainer import Trainer
+from ...compute import random_state, set_random_state
+from ...contract import Batch, Callback, Draws, Phase, Turn
+from ...recording import Given, StackedUpdate, Unstackable
+from ..trainer import Trainer
 
 STACKED = "stacked"
 """A key in the checkpoints of seats: all of a stack are written after the same iteration."""
