@@ -51,7 +51,7 @@ def _kept(name: str, result: Any, told: dict[str, Any]) -> Tensor | None:
         return None
     if name == "dropout":
         return (result != 0).float()  # where 0 was dropped it does not matter
-    if name == "feature_dropout":
+    if name == "feature_dropout" and result.ndim > 2:
         dropped = (result == 0).flatten(2).all(2).float()
         return dropped.view(*dropped.shape, *[1] * (result.ndim - 2))
     if name == "exponential" and result.is_floating_point():

@@ -490,7 +490,7 @@ def test_a_part_that_the_reference_partners_do_not_fit_names_its_own(plugin):
         case()
     networks = {"generator": "stylegan2", "discriminator": "stylegan2"}
     data = {"name": "reference", "shape": [3, 16, 16], "low": -1.0, "high": 1.0}
-    options = {"generator": {"stylegan2": {"width": 4, "latent": 4, "style": 4}}}
+    options = {"generator": {"stylegan2": {"latent": 4, "style": 4, "channel_base": 64}}}
     (case,) = (
         case
         for case in cases(package, options=options, partners={"loss": {"subject": {**networks, "data": data}}})

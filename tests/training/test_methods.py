@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy, gumbel_softmax, softplus
+from torch.nn.functional import avg_pool2d, cross_entropy, gumbel_softmax, softplus
 from training.test_players import play, state, trainer_of
 
 import ganzoo
@@ -89,6 +89,44 @@ class BEGAN(ganzoo.AdversarialLoss):
         return fake.mean()
 
 
+class Remaker(ganzoo.Discriminator):
+    """A logit, and a small copy of what it saw, from the same features."""
+
+    def __init__(self, source, target, classes) -> None:
+        super().__init__()
+        self.heads = {"copy": (1, 4, 4)}
+        self.trunk = nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), nn.LeakyReLU(0.2))
+        self.judge, self.copy = nn.Linear(64, 1), nn.Conv2d(4, 1, 1)
+
+    def forward(self, sample, label):
+        features = self.trunk(sample)
+        return {"logit": self.judge(features.flatten(1)).squeeze(1), "copy": self.copy(features)}
+
+
+class Remade(ganzoo.Penalty):
+    """D can make real samples again as it saw them, augmented (Liu et al. 2021, FastGAN, arXiv:2101.04775)."""
+
+    def prepare(self, spec):
+        self.change = ganzoo.build("augmentation", "diffaugment", spec.fields["sample"])
+
+    def forward(self, turn):
+        seen = turn.as_real(self.change(turn.real))
+        copy = turn.answer(seen, "copy", augment=False)
+        return (copy - avg_pool2d(seen, 2)).square().mean()
+
+
+class Balanced(ganzoo.Penalty):
+    """D says the same of samples whatever is done to them (Zhao et al. 2020, bCR, arXiv:2002.04724)."""
+
+    def prepare(self, spec):
+        self.change = ganzoo.build("augmentation", "diffaugment", spec.fields["sample"], policy="translation")
+
+    def forward(self, turn):
+        real, fake = turn.real, turn.fake()
+        apart = [turn.logits(one) - turn.logits(self.change(one)) for one in (real, fake)]
+        return sum(one.square().mean() for one in apart)
+
+
 TABLE = ganzoo.Columns((ganzoo.Column("size"), ganzoo.Column("colour", ("red", "green", "blue"))))
 
 
@@ -134,17 +172,29 @@ PARTS = {
     ("generator", "rows"): RowMaker,
     ("discriminator", "classes"): ClassJudge,
     ("discriminator", "autoencoder"): Autoencoder,
+    ("discriminator", "remaker"): Remaker,
+    ("penalty", "remade"): Remade,
+    ("penalty", "balanced"): Balanced,
     ("loss", "acgan"): ACGAN,
     ("loss", "began"): BEGAN,
 }
 BASE = {"name": "method", "generator": {"name": "linear"}, "images": 800, "batch": 8, "optimizer": {"lr": 1e-2}}
 NOISE = {"name": "noise", "shape": [3]}
+PICTURES = {"name": "noise", "shape": [1, 8, 8], "low": -1.0, "high": 1.0}
 METHODS = {
     "acgan": {
         "data": {**NOISE, "classes": 3}, "loss": {"name": "acgan"}, "penalty": {"r1": {}},
         "generator": {"name": "linear", "conditional": True}, "discriminator": {"name": "classes"},
     },
     "began": {"data": NOISE, "loss": {"name": "began", "n_critic": 2}, "discriminator": {"name": "autoencoder"}},
+    "fastgan": {
+        "data": PICTURES, "discriminator": {"name": "remaker"}, "loss": {"name": "hinge"}, "penalty": {"remade": {}},
+        "augment": {"diffaugment": {}},
+    },
+    "bcr": {
+        "data": PICTURES, "discriminator": {"name": "remaker"}, "loss": {"name": "non-saturating"},
+        "penalty": {"balanced": {}},
+    },
     "tabular": {
         "data": {"name": "rows"}, "generator": {"name": "rows"}, "discriminator": {"name": "mlp", "widths": [8]},
         "loss": {"name": "wgan-gp", "n_critic": 1},
