@@ -96,7 +96,9 @@ def test_each_is_named_in_one_line(ganzoo):
         assert line.startswith("note" if name in USABLE else "left out"), line
     assert "\x1b[2J" not in done.stdout
     table = {
-        line.split()[0]: line.split()[-1] for line in done.stdout.splitlines() if " torch-ganzoo " in line or " 1.0 " in line
+        line.split()[0]: line.split()[-1]
+        for line in done.stdout.splitlines()
+        if " torch-ganzoo " in line or " 1.0 " in line
     }
     assert table["good"] == "ok" and table["dcgan"] == "ok"
 
