@@ -1,7 +1,7 @@
-"""What a run will take: speed, time, memory, and the batch that fits.
+"""What a run will take: speed, time, memory, and the batch that fits; and what the data are that it will read.
 
-In: checked games, which are tried for a moment.
-Out: figures for `ganzoo plan`, advice where memory runs out.
+In: checked games, which are tried for a moment; data sets.
+Out: figures for `ganzoo plan` and `ganzoo data`, advice where memory runs out.
 """
 
 import lazy_loader

@@ -10,15 +10,17 @@ import torch
 from torch import Tensor, nn
 
 import ganzoo
+from ganzoo.data import normalise
 from ganzoo.latents import along, effects, find_directions, mixing_grid
 from ganzoo.latents.directions import _components
-from ganzoo.latents.distances import Perceptual, pixels
+from ganzoo.latents.distances import Perceptual, pixels, psnr
 from ganzoo.latents.draws import cloud
 from ganzoo.latents.mixing import layer_numbers, parsed_numbers
 from ganzoo.models.config import SampleConfig
 from ganzoo.models.findings import Directions
 from ganzoo.models.model import Model
 from ganzoo.models.spaces import Latents
+from ganzoo_data.fashion_mini import FashionMini
 from ganzoo_mlp.mlp import MLPGenerator
 from ganzoo_stylegan2.generator import StyleGAN2Generator
 
@@ -105,6 +107,17 @@ def test_a_models_own_sample_is_found_again(clothes):
     assert found.psnr > clothes.project(sample, steps=1, starts=4).psnr + 5
     torch.testing.assert_close(clothes.sample(found.latents)[0], found.sample)
     assert told == list(range(1, 121)) and len(found.approach) > 10
+
+
+@pytest.mark.slow
+def test_a_sample_of_a_trained_convolutional_model_is_found_again_and_a_real_picture_approached():
+    model = ganzoo.load(CARDS / "dcgan-fashion-mnist")
+    assert model.project(model.sample(1, seed=77)[0]).psnr > 25
+    table = FashionMini().load()
+    real = normalise(table.fields["image"][5:6], model.target)[0]
+    found = model.project(real)
+    before = psnr(model.sample(found.approach[:1])[0], real, model.target)
+    assert found.psnr > 17 and found.psnr > before + 3
 
 
 def test_projection_finds_the_same_under_a_seed_and_leaves_random_numbers_alone(styled):

@@ -129,3 +129,13 @@ def test_what_is_missing_is_one_line(sides, tmp_path, monkeypatch, path, message
     with pytest.raises(ganzoo.DataError) as caught:
         Pair(path)
     assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+
+
+def test_rectangles_are_cut_out_of_larger_rectangles(sides):
+    pair = Pair(sides, size="4x6", load_size="5x8")
+    assert {sample.shape for sample in pair.spec.fields.values()} == {(3, 4, 6), (1, 4, 6)}
+    parts = pair.load().parts
+    assert [tuple(part.fields[field].shape[1:3]) for field, part in parts.items()] == [(5, 8)] * 2
+    assert all(part.crop for part in parts.values())
+    with pytest.raises(ganzoo.UsageError, match=r"data\.load_size is 5x5 and data\.size 4x6"):
+        Pair(sides, size="4x6", load_size="5x5")
