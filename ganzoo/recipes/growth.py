@@ -36,7 +36,8 @@ class Growth:
     are shares of the run.
     batch: by level from the first, the batch.  lr_factors: by level, what step sizes are multiplied with. A level's
     own begin with its fading in; levels behind the last that is named go on with its.
-    reset_optimizers: optimisers forget their moments when a level comes in; weights stay.
+    reset_optimizers: optimisers forget their moments when a level begins to come in and when it is all there; weights
+    stay.
     """
 
     stable: Time

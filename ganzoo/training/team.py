@@ -43,7 +43,7 @@ class Team:
         self._steps.step()
 
     def grown(self) -> None:
-        """Players run other layers from here on: where the recipe says so, the optimiser begins anew."""
+        """Players run others of their layers from here on: where the recipe says so, the optimiser begins anew."""
         if self._growth and self._growth.reset_optimizers:
             self.optimizer.state.clear()
             self._steps.forget()

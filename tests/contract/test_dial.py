@@ -34,14 +34,22 @@ def test_a_number_is_a_dial_that_stands_still():
 def test_a_structural_dial_says_in_python_which_level_runs(images, level, alpha):
     dial = Dial(Course.parse("1 100, 1..2 200, 2"), structural=True)
     changed = dial.turn(images, 10**6)
-    assert (dial.level, float(dial.alpha)) == (level, alpha)
+    assert (dial.level, float(dial.alpha), dial.fading) == (level, alpha, alpha < 1)
     assert changed == (level != 1) and not dial.turn(images, 10**6)
+
+
+def test_a_structural_dial_has_turned_into_something_else_at_either_end_of_a_fade():
+    dial = Dial(Course.parse("1 100, 1..2 200, 2"), structural=True)
+    turned = {images: dial.turn(images, 1000) for images in range(0, 400, 25)}
+    assert [images for images, changed in turned.items() if changed] == [125, 200]
 
 
 def test_a_fade_too_young_for_float32_has_not_begun():
     dial = Dial(Course.parse("3 100, 3..4 1G".replace("1G", "1000M")), structural=True)
     dial.turn(101, 10**10)
-    assert (dial.level, float(dial.alpha)) == (3, 1.0), "the buffer that copies and files get says the same"
+    assert (dial.level, float(dial.alpha), dial.fading) == (3, 1.0, False), (
+        "the buffer that copies and files get says the same"
+    )
 
 
 def test_level_and_value_are_copied_and_loaded_together():
@@ -53,7 +61,7 @@ def test_level_and_value_are_copied_and_loaded_together():
         assigned = Dial(7, structural=True)
     assigned.load_state_dict(dial.state_dict(), assign=True)
     for one in (copied, loaded, assigned):
-        assert (one.level, float(one.alpha)) == (2, 0.25)
+        assert (one.level, float(one.alpha), one.fading) == (2, 0.25, True)
 
 
 def test_dials_of_a_part_are_found_by_name():

@@ -134,10 +134,13 @@ def test_real_samples_are_mixed_with_their_coarser_selves():
     class Watch(ganzoo.Callback):
         def on_update(self, run, phase, turn):
             if phase.name == "D":
-                turns.append((turn.batch.fields["image"], turn.real, [one.real for one in turn.judgements]))
+                marks, compared = [one.real for one in turn.judgements], turn.counterpart("G") is turn.real
+                turns.append((turn.batch.fields["image"], turn.real, marks, compared))
 
     trainer.callbacks.append(Watch())
     trainer.run()
+    assert all(compared for *_, compared in turns), "generated samples are compared with these"
+    turns = [turn[:3] for turn in turns]
     (raw, first, marks), faded, (_, last, _) = turns[0], turns[5], turns[-1]
     assert torch.equal(raw, first) and marks == [True, False]
     coarse = torch.nn.functional.avg_pool2d(faded[0], 4).repeat_interleave(4, 2).repeat_interleave(4, 3)
@@ -215,7 +218,7 @@ def test_batch_and_step_size_go_by_level(tmp_path):
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_optimisers_may_be_reset_where_a_level_comes_in(reset):
+def test_optimisers_may_be_reset_at_both_ends_of_a_fade(reset):
     trainer = make(recipe_of(growth={"reset_optimizers": reset}))
     for _ in range(5):
         trainer.iterate()
@@ -226,6 +229,9 @@ def test_optimisers_may_be_reset_where_a_level_comes_in(reset):
     trainer.iterate()
     assert team.optimizer.state[base]["step"] == (1 if reset else 6) and team.optimizer.state[block]["step"] == 1
     assert (base - before).abs().max() < 3e-3, "weights go on from where they are"
+    for _ in range(3):
+        trainer.iterate()
+    assert team.optimizer.state[base]["step"] == (1 if reset else 9), "after 64 images level 1 is all there"
 
 
 @pytest.mark.parametrize("kind", ["generator", "discriminator", "augmentation"])
