@@ -399,14 +399,18 @@ class Turn:
         ]
 
     def counterpart(self, role: str) -> Tensor | None:
-        """Real samples of what the generator in `role` makes, as far as the turn has them; asking here draws none."""
+        """Real samples of what the generator in `role` makes, as far as the turn has them; asking here draws none.
+
+        Where the augmentations have made them other ones, as for a growing generator, these.
+        """
         place = self._context.roles[role].target
         maker = latent_role(place)
         if maker is not None:
             return self._sources.get(maker)
         if self._batch is None or isinstance(place, Sample):
             return None
-        return self._batch.fields[self._context.spec.field(place)]
+        name = self._context.spec.field(place)
+        return self._real.get(name, self._batch.fields[name])
 
     def autocast(self) -> AbstractContextManager[object]:
         """The precision that players compute in, for a penalty that runs one itself."""

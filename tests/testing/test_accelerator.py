@@ -26,21 +26,22 @@ def pictures(tmp_path_factory) -> dict[str, str]:
         for number in range(2):
             Image.new("RGB", (286, 286), (40 * number, 9, 99)).save(folder / name / f"{number}.png")
     one, two = folder / "a", folder / "b"
-    return {"cyclegan": f"pair:{one}:{two}", "anime-face": f"folder:{one}", "stylegan2": f"folder:{one}"}
+    folders = dict.fromkeys(("anime-face", "stylegan2", "progan"), f"folder:{one}")
+    return {"cyclegan": f"pair:{one}:{two}", **folders}
 
 
 def game(name: str, pictures: dict[str, str] | None = None, **request) -> Game:
     data = next((data for begin, data in (pictures or {}).items() if name.startswith(begin)), None)
-    if data and name not in ("stylegan2-mini", "stylegan2-cifar"):
+    if data and name not in ("stylegan2-mini", "stylegan2-cifar", "progan-mini", "progan-cifar"):
         request = {"data": data, **request}
     return build(resolve(name, Request(**request), registry()), registry())
 
 
-LARGE = ("anime-face", "anime-face-article", "biggan", "biggan-cifar", "biggan-deep", "cyclegan", "r3gan-cifar",
-         "r3gan-ffhq64", "r3gan-imagenet32", "r3gan-stacked-mnist", "sngan", "sngan-projection", "stylegan",
-         "stylegan-64", "stylegan-256", "stylegan-512", "stylegan-1024", "stylegan-fixed", "stylegan2",
-         "stylegan2-256", "stylegan2-512", "stylegan2-1024", "stylegan2-ada", "stylegan2-cifar",
-         "wgan-gp-resnet")  # fmt: skip
+LARGE = ("anime-face", "anime-face-article", "biggan", "biggan-cifar", "biggan-deep", "cyclegan", "progan",
+         "progan-256", "progan-1024", "progan-cifar", "r3gan-cifar", "r3gan-ffhq64", "r3gan-imagenet32",
+         "r3gan-stacked-mnist", "sngan", "sngan-projection", "stylegan", "stylegan-64", "stylegan-256", "stylegan-512",
+         "stylegan-1024", "stylegan-fixed", "stylegan2", "stylegan2-256", "stylegan2-512", "stylegan2-1024",
+         "stylegan2-ada", "stylegan2-cifar", "wgan-gp-resnet")  # fmt: skip
 """Their small sisters are played in every run of the tests."""
 
 

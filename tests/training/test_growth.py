@@ -134,10 +134,13 @@ def test_real_samples_are_mixed_with_their_coarser_selves():
     class Watch(ganzoo.Callback):
         def on_update(self, run, phase, turn):
             if phase.name == "D":
-                turns.append((turn.batch.fields["image"], turn.real, [one.real for one in turn.judgements]))
+                marks, compared = [one.real for one in turn.judgements], turn.counterpart("G") is turn.real
+                turns.append((turn.batch.fields["image"], turn.real, marks, compared))
 
     trainer.callbacks.append(Watch())
     trainer.run()
+    assert all(compared for *_, compared in turns), "generated samples are compared with these"
+    turns = [turn[:3] for turn in turns]
     (raw, first, marks), faded, (_, last, _) = turns[0], turns[5], turns[-1]
     assert torch.equal(raw, first) and marks == [True, False]
     coarse = torch.nn.functional.avg_pool2d(faded[0], 4).repeat_interleave(4, 2).repeat_interleave(4, 3)

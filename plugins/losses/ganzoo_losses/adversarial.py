@@ -128,6 +128,8 @@ class Wasserstein(ganzoo.AdversarialLoss):
     n_critic, n_generator: updates of the critic and of G an iteration; both papers use n_critic 5.
     generator_batch: samples in an update of G, in multiples of the batch.
     reuse_fake: G learns from the samples that D has just judged.
+    joint: both learn at once, of the same samples and scores, as Progressive GAN does for CIFAR-10 (Karras et al. 2018,
+    arXiv:1710.10196): G follows the critic's gradient backwards, before the critic has moved.
     Arjovsky et al. 2017 (arXiv:1701.07875), algorithm 1.
     """
 
@@ -138,8 +140,15 @@ class Wasserstein(ganzoo.AdversarialLoss):
         n_generator: int = 1,
         generator_batch: int = 1,
         reuse_fake: bool = False,
+        joint: bool = False,
     ) -> None:
         super().__init__(n_critic, n_generator, generator_batch, reuse_fake)
+        if joint and (n_critic, n_generator, generator_batch, reuse_fake) != (1, 1, 1, False):
+            raise ValueError(
+                "joint means one update of both, of one batch: leave out n_critic, n_generator, generator_batch and "
+                "reuse_fake"
+            )
+        self.joint = joint
         if clip is not None and not clip > 0:
             raise ValueError(f"clip is positive, not {clip}: leave it out to clip no weights")
         self.clip = clip
@@ -151,6 +160,17 @@ class Wasserstein(ganzoo.AdversarialLoss):
     def generator(self, fake: Tensor, real: Tensor) -> Tensor:
         """-E D(G(z))."""
         return -fake.mean()
+
+    def phases(self) -> Sequence[ganzoo.Phase]:
+        """The critic, then G; or both in one."""
+        if not self.joint:
+            return super().phases()
+        return (ganzoo.Phase("D+G", ("D", "G"), self.joint_phase, after=self.after_critic),)
+
+    def joint_phase(self, turn: ganzoo.Turn) -> Tensor:
+        """The critic's loss, whose gradient turns around on its way into G: the game is zero-sum."""
+        turn.fake().register_hook(torch.neg)
+        return self.discriminator_phase(turn)
 
     @torch.no_grad()
     def after_critic(self, players: Mapping[str, nn.Module]) -> None:

@@ -144,10 +144,11 @@ class R2(_PerSamplePenalty):
 
 
 class GradientPenalty(_PerSamplePenalty):
-    """Hold D's gradient norm to 1 between real and generated samples: λ · E(‖∇D(x̂)‖ - 1)².
+    """Hold D's gradient norm to γ between real and generated samples: λ · E(‖∇D(x̂)‖ - γ)² / γ².
 
     x̂ = ε·x + (1 - ε)·G(z), with an ε of its own for each pair, uniform in [0, 1].
-    weight: λ, 10 in the paper.  one_sided: penalise norms above 1 only, λ · E max(0, ‖∇D(x̂)‖ - 1)².
+    weight: λ, 10 in the paper.  one_sided: penalise norms above γ only, λ · E max(0, ‖∇D(x̂)‖ - γ)² / γ².
+    target: γ, 1 in the paper; Progressive GAN takes 750 for CIFAR-10 (Karras et al. 2018, arXiv:1710.10196).
     every: iterations between penalties; above 1 the penalty is a lazy phase of its own, scaled to the same strength
     on average. Refuses a D with BatchNorm, where a sample's logit depends on all others.
     Gulrajani et al. 2017 (arXiv:1704.00028), equation 3 and section 4.
@@ -155,9 +156,13 @@ class GradientPenalty(_PerSamplePenalty):
 
     name = "gradient-penalty"
 
-    def __init__(self, weight: ganzoo.Varying = 10.0, one_sided: bool = False, every: int = 1) -> None:
+    def __init__(
+        self, weight: ganzoo.Varying = 10.0, one_sided: bool = False, every: int = 1, target: float = 1.0
+    ) -> None:
         super().__init__(every)
-        self.weight, self.one_sided = _not_negative("weight", weight), one_sided
+        if not target > 0:
+            raise ValueError(f"target is positive, not {target:g}")
+        self.weight, self.one_sided, self.target = _not_negative("weight", weight), one_sided, target
 
     def strength(self, turn: ganzoo.Turn) -> Tensor:
         """λ."""
@@ -173,8 +178,8 @@ class GradientPenalty(_PerSamplePenalty):
         return _between(epsilon_N, real_NS, fake_NS), beside
 
     def value(self, gradient_NS: Tensor) -> Tensor:
-        """E(‖∇D(x̂)‖ - 1)², or its one-sided form."""
-        excess_N = torch.linalg.vector_norm(gradient_NS.flatten(1), dim=1) - 1
+        """E(‖∇D(x̂)‖ / γ - 1)², or its one-sided form."""
+        excess_N = torch.linalg.vector_norm(gradient_NS.flatten(1), dim=1) / self.target - 1
         return (excess_N.relu() if self.one_sided else excess_N).square().mean()
 
     def problems(self, players: Mapping[str, nn.Module], spec: ganzoo.DataSpec | None = None) -> Sequence[str]:

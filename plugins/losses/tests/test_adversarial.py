@@ -164,6 +164,40 @@ def test_without_clip_the_critic_keeps_its_weights():
     assert torch.equal(critic.weight, before)
 
 
+class _Joint:
+    """The part of a turn that one update of both sees: a critic a·x² and a generator that shifts by b."""
+
+    def __init__(self) -> None:
+        self.a, self.b = torch.tensor(0.5, requires_grad=True), torch.tensor(0.2, requires_grad=True)
+        self.real, self.z = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0])
+        self.made = self.z + self.b
+
+    def fake(self):
+        return self.made
+
+    def logits(self, sample):
+        return self.a * sample.square()
+
+    def log(self, name, value):
+        assert name in ("D(real)", "D(fake)") and value.isfinite()
+
+
+def test_a_joint_update_leaves_each_player_the_gradient_of_its_own_loss():
+    (phase,) = Wasserstein(joint=True).phases()
+    assert set(phase.trains) == {"G", "D"} and phase.repeats == 1
+    turn = _Joint()
+    phase.loss(turn).backward()
+    fake, real = turn.made.detach(), turn.real
+    assert turn.a.grad.item() == pytest.approx((fake.square().mean() - real.square().mean()).item())
+    assert turn.b.grad.item() == pytest.approx(-(2 * 0.5 * fake).mean().item())  # of -E D(G(z))
+
+
+@pytest.mark.parametrize("given", [{"n_critic": 2}, {"reuse_fake": True}, {"generator_batch": 2}, {"n_generator": 2}])
+def test_a_joint_update_is_one_of_one_batch(given):
+    with pytest.raises(ValueError, match="joint means one update of both"):
+        Wasserstein(joint=True, **given)
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0])
 def test_smoothing_outside_its_range_is_refused(smoothing):
     with pytest.raises(ValueError, match="smoothing lies in"):

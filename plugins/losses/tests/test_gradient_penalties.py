@@ -121,6 +121,14 @@ def test_one_sided_gradient_penalty_spares_small_gradients(w, expected):
     assert value.item() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("target", "expected"), [(5.0, 0.0), (2.5, 10.0), (10.0, 2.5)])
+def test_gradient_penalty_holds_the_norm_to_its_target(target, expected):
+    value = GradientPenalty(weight=10, target=target)(turn(Linear(3.0, 4.0)))
+    assert value.item() == pytest.approx(expected)  # λ(‖w‖ - γ)² / γ²
+    with pytest.raises(ValueError, match="target is positive"):
+        GradientPenalty(target=0.0)
+
+
 def test_gradient_penalty_reaches_the_weights_by_double_backward():
     discriminator = Linear(3.0, 4.0)
     GradientPenalty(weight=10)(turn(discriminator)).backward()
