@@ -227,7 +227,7 @@ class Turn:
 
     def generate(self, role: str, source: Tensor | None = None, label: Tensor | None = None) -> Tensor:
         """Run the generator in `role` on `source`, by default on fresh latents."""
-        return self._make(role, source, self.fake_label if label is None else label, learns=role in self.learners)
+        return self._make(role, source, self.label if label is None else label, learns=role in self.learners)
 
     def _make(self, role: str, source: Tensor | None, label: Tensor, learns: bool) -> Tensor:
         with torch.set_grad_enabled(learns and torch.is_grad_enabled()):

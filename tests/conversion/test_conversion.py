@@ -171,3 +171,12 @@ def test_a_rule_names_what_it_does_not_know():
         rename({"c": np.ones(1)}, [])
     with pytest.raises(ganzoo.ConversionError, match="two of its tensors would be x"):
         rename({"a": np.ones(1), "b": np.ones(1)}, [("[ab]", "x")])
+
+
+def test_a_folder_stands_for_its_only_checkpoint(call):
+    folder = Path("several")
+    folder.mkdir()
+    assert "several holds no checkpoint" in refused(call, "several")
+    for name in ("a.pth", "b.bin", "notes.txt"):
+        (folder / name).write_bytes(b"")
+    assert "several has a.pth, b.bin: give one of them" in refused(call, "several")
