@@ -25,7 +25,7 @@ RESULTS = "results.csv"
 TOGETHER, ALONE = "together", "alone"
 SEPARATE = 10
 """The exit code of a process that has trained nothing, because its cells have to be trained one by one."""
-_LARGEST_STACK = 128
+_LARGEST_STACK = 256
 _POLL_SECONDS = 0.05
 _MOST_BYTES = 2**20
 

@@ -137,7 +137,7 @@ def _drawn_outside(graph: fx.Graph) -> list[Callable[[], Tensor]]:
             continue
         if any(not str(one.target).startswith(_MADE) or len(one.users) > 1 for one in node.all_input_nodes):
             raise RuntimeError(f"{node.target} draws within the networks")
-        found.append(partial(_made, node.target, node.args, node.kwargs))
+        found.append(_maker(node))
         with graph.inserting_after(last):
             last = graph.placeholder(f"drawn_{len(found)}")
         node.replace_all_uses_with(last)
@@ -145,11 +145,13 @@ def _drawn_outside(graph: fx.Graph) -> list[Callable[[], Tensor]]:
     return found
 
 
-def _made(target: Any, args: Any, kwargs: Any) -> Tensor:
+def _maker(node: fx.Node) -> Callable[[], Tensor]:
     """What an operation draws, into memory made anew where it fills some."""
+    if not node.all_input_nodes:
+        return partial(quick(node.target), *node.args, **node.kwargs)
+    target, args, kwargs = quick(node.target), node.args, node.kwargs
 
-    def fresh(node: fx.Node) -> Any:
-        return node.target(*node.args, **node.kwargs)  # type: ignore[operator]
+    def fresh(one: Any) -> Any:
+        return one.target(*one.args, **one.kwargs) if isinstance(one, fx.Node) else one  # type: ignore[operator]
 
-    drawn: Tensor = target(*fx.map_arg(args, fresh), **fx.map_arg(kwargs, fresh))
-    return drawn
+    return lambda: target(*map(fresh, args), **kwargs)
