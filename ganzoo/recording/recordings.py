@@ -61,8 +61,9 @@ class Function:
     """The operations of each stage as a function of what it is given."""
 
     def __init__(self, parameters: Sequence[Sequence[nn.Parameter]], trace: Trace, compiled: bool) -> None:
-        self._parameters = parameters
         self._learning = [list(compress(*both)) for both in zip(parameters, trace.learning, strict=True)]
+        self._idle = [[p for p, learns in zip(*both, strict=True) if not learns]
+                      for both in zip(parameters, trace.learning, strict=True)]  # fmt: skip
         self._settled = [False] * len(parameters)  # whether gradients come in their parameters' layout for good
         self._stages = trace.compiled() if compiled else trace.operations()
         self._values: dict[str, Tensor] = {}
@@ -72,9 +73,9 @@ class Function:
         gradients, learning = self._stages[stage](given.tensors, self._values), self._learning[stage]
         if stage == len(self._stages) - 1:
             self._values.clear()
+        for parameter in self._idle[stage]:  # which may have one of another phase
+            parameter.grad = None
         if not self._settled[stage]:
-            for parameter in self._parameters[stage]:
-                parameter.grad = None
             both = list(zip(gradients, learning, strict=True))
             self._settled[stage] = all(gradient.stride() == parameter.stride() for gradient, parameter in both)
             gradients = [_like(gradient, parameter) for gradient, parameter in both]

@@ -105,6 +105,19 @@ def test_a_recorded_update_is_the_update_bit_for_bit(game):
     assert ordinary.images == recorded.images
 
 
+def test_a_phase_leaves_no_gradient_of_another_where_it_has_none():
+    """R1 says nothing of D's last bias: it stays where it is, however often the penalty was played."""
+    settings = ["generator.widths=[8]", "discriminator.widths=[8]", "penalty.r1.every=2", *SMALL]
+    ordinary, recorded = (trainer_of("mlp", settings, kind, penalty=["r1"]) for kind in (None, "operations"))
+    for trainer in (ordinary, recorded):
+        torch.manual_seed(0)
+        for _ in range(24):
+            trainer.iterate()
+    assert "D/r1" in recorded.recorder.recordings
+    expected, found = state(ordinary), state(recorded)
+    assert not [key for key in expected if not torch.equal(expected[key], found[key])]
+
+
 def _first(trainer: Trainer, kind: type[nn.Module], role: str = "D"):
     return next(one for one in trainer.players[role].modules() if isinstance(one, kind))
 
