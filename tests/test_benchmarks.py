@@ -196,7 +196,7 @@ def test_options_are_read(monkeypatch):
         telling.parser("doc").parse_args(["--rounds", "0"])
 
 
-@pytest.mark.parametrize("name", ["startup"])
+@pytest.mark.parametrize("name", ["startup", "seeds"])
 @pytest.mark.parametrize("how", ["module", "script"])
 def test_a_benchmark_runs_as_a_module_and_as_a_script(name, how):
     words = ["-m", f"benchmarks.{name}"] if how == "module" else [str(ROOT / "benchmarks" / f"{name}.py")]
@@ -204,7 +204,7 @@ def test_a_benchmark_runs_as_a_module_and_as_a_script(name, how):
     assert done.returncode == 0 and "usage" in done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("name", [*PAIRED, "load", "seeds"])
+@pytest.mark.parametrize("name", [*PAIRED, "load"])
 def test_every_benchmark_has_a_main(name, capsys, monkeypatch):
     module = importlib.import_module(f"benchmarks.{name}")
     monkeypatch.setattr(sys, "argv", [name, "--help"])
