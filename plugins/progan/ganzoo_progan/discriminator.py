@@ -34,9 +34,6 @@ class ProGANDiscriminator(ganzoo.Discriminator):
     Raises `Incompatible` for data that are no square pictures with a side of 8, 16, 32 …
     """
 
-    capturable = False
-    """Recorded updates of the last level have ended in other bits than ordinary ones, so that none are recorded."""
-
     def __init__(
         self,
         source: ganzoo.Sample | None,

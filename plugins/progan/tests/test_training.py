@@ -7,6 +7,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -14,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import ganzoo
+from ganzoo.recording import capture
 
 # 4x4 until 40 images, 8x8 whole at 80, 16x16 from 120 on and whole at 160
 CHANGES = {
@@ -89,6 +91,19 @@ def test_a_stopped_run_goes_on_bit_for_bit_and_is_a_model_of_its_level(whole, tm
     assert final(tmp_path / "broken") == final(whole)
 
 
+def test_recorded_updates_grow_as_others_do(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(capture, "_SHORT_SECONDS", 1e9)  # record whatever the machine's load
+    monkeypatch.setattr(capture, "_WARM_UP", dict.fromkeys(capture._WARM_UP, 1))
+    played, play = [], capture.Recorder.play
+    monkeypatch.setattr(capture.Recorder, "play", lambda self, *given: played.append(self) or play(self, *given))
+    train(tmp_path / "recorded")
+    assert len(played) > 10
+    train(tmp_path / "plain", **{"trainer.graphs": False})
+    states = [state(tmp_path / name) for name in ("recorded", "plain")]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(one, states[1][name]) for name, one in states[0].items())
+
+
 def test_previews_and_their_film_show_every_level(whole):
     grids = sorted((whole / "samples").glob("*.png"))
     assert len(grids) >= 5
@@ -97,11 +112,12 @@ def test_previews_and_their_film_show_every_level(whole):
     with Image.open(grids[0]) as first, Image.open(grids[-1]) as last:
         assert first.size == last.size
 
-        def details(picture: Image.Image) -> int:
-            pixels = picture.convert("L").tobytes()
-            return sum(one != other for one, other in zip(pixels[::2], pixels[1::2], strict=True))
+        def edges(picture: Image.Image) -> int:
+            """Columns at which any row changes: pixels of the level have as many."""
+            values = np.asarray(picture.convert("L")).astype(int)
+            return int((np.diff(values, axis=1) != 0).any(axis=0).sum())
 
-        assert details(first) < details(last)
+        assert edges(first) < edges(last)
 
 
 @pytest.mark.slow
