@@ -39,7 +39,7 @@ def _published(
             "lr": {"from": 0.0, "to": 1e-3, "until": f"{4_000_000 / images}%"},
             "betas": [0.0, 0.99],
         },
-        "ema": {"half_life_images": half_lives if len(batch) > 1 else HALF_LIFE * batch[0], "ramp": 0.0},
+        "ema": {"half_life_images": half_lives if len(batch) > 1 else round(HALF_LIFE * batch[0]), "ramp": 0.0},
     }
 
 
