@@ -44,9 +44,13 @@ def translate(subject: Subject, what: str) -> Any:
                 dynamic_shapes=shapes,
                 input_names=subject.names,
                 output_names=[subject.output],
+                optimize=False,  # its rules take an addend of 1e-8, as in many norms, for 0 and drop it
                 verbose=False,
             )
             assert program is not None
+            optimizer = library("onnxscript.optimizer")
+            optimizer.fold_constants(program.model)
+            optimizer.remove_unused_nodes(program.model)
             return _at_work(_bare(program.model_proto))
         except Exception as error:  # torch and onnxscript raise many things
             raise ModelError(f"{what} cannot be exported: {first_line(_origin(error))}") from error

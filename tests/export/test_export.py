@@ -178,7 +178,10 @@ def built(name: str, conditional: bool) -> ganzoo.Model | None:
         (None, ganzoo.Sample((3, 32, 32))),
     ):
         try:
-            return model_of(cls(source, target, 5 if conditional else 0, **options), target, source, 5 * conditional)
+            network = cls(source, target, 5 if conditional else 0, **options)
+            if name == "stylegan":  # a map of ones has no variance, and what is divided by that is rounding
+                nn.init.normal_(network.constant)
+            return model_of(network, target, source, 5 * conditional)
         except ganzoo.Incompatible:
             continue
         except TypeError:

@@ -102,9 +102,9 @@ def test_signals_are_drawn_as_waves():
     still, loud = torch.zeros(1, 1, 160), torch.ones(1, 1, 160)
     loud[..., ::2] = -1
     sheet = np.asarray(pictures.grid(torch.cat([still, loud]), TONE))
-    left, right = sheet[:, : sheet.shape[1] // 2], sheet[:, sheet.shape[1] // 2 :]
-    assert (left < 128).any(1).sum() == 1, "silence is one line"
-    assert (right < 128).mean() > 0.9, "a wave up and down fills its tile"
+    upper, lower = sheet[: sheet.shape[0] // 2], sheet[sheet.shape[0] // 2 :]
+    assert (upper < 128).any(1).sum() == 1, "silence is one line"
+    assert (lower < 128).mean() > 0.9, "a wave up and down fills its tile"
     stereo = ganzoo.Sample((2, 40), -math.inf, math.inf, ganzoo.Signal(8000))
     assert pictures.grid(torch.randn(3, 2, 40), stereo).mode == "L"
 

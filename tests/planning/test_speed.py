@@ -85,7 +85,14 @@ def test_an_iteration_waits_for_nothing_between_readings(tmp_path):
     changes |= {"metrics.every": 10**6, "previews.first": 10**6, "previews.every": 10**6, "health.every": 2}
     with _Counted() as counted:
         ganzoo.train(
-            "dcgan", set=changes, images=64 * 12, progress=False, out=tmp_path / "run", callbacks=(Spy(),), device="cpu"
+            "dcgan",
+            set=changes,
+            images=64 * 12,
+            batch=64,
+            progress=False,
+            out=tmp_path / "run",
+            callbacks=(Spy(),),
+            device="cpu",
         )
     assert len(waits) == 12
     assert waits[-2][1] == waits[0][1], waits
