@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -77,7 +78,7 @@ class Dial(nn.Module):
 
 def _structure(value: float) -> tuple[int, bool]:
     """The value rounded up, and whether there was something to round, as it is once it was kept as float32."""
-    kept = torch.tensor(value, dtype=torch.float32, device="cpu").item()
+    (kept,) = struct.unpack("f", struct.pack("f", value))  # no tensor, whose value a GPU would be waited for
     return math.ceil(kept), kept != math.ceil(kept)
 
 

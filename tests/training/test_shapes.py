@@ -23,7 +23,7 @@ from ganzoo.report import Options, write_report
 
 SHAPES = {"rectangle": (3, 16, 32), "alpha": (4, 32, 32), "tall": (4, 40, 16), "deep": (5, 32, 16)}
 MODES = {"rectangle": "RGB", "alpha": "RGBA", "tall": "RGBA", "deep": "L"}
-SQUARE = ("biggan", "biggan-deep")
+SQUARE = ("biggan", "biggan-deep", "progan", "stylegan")
 TAKES = {
     name: ["alpha"] if name in SQUARE else list(SHAPES)
     for name in ("dcgan", "dcgan-mnist", "mlp", "r3gan", "sngan", "stylegan2", "wgan-gp-resnet", *SQUARE)

@@ -104,15 +104,10 @@ def training(trial: Trial) -> None:
     """Three iterations: losses, gradients and weights stay finite, every parameter learns, at some level at least."""
     trainer = game(trial)
     before = {name: _copy(player.state_dict()) for name, player in trainer.players.items()}
-    grown = [dial for dial in trainer.game.dials().values() if dial.structural]
-    last, learning = round(max((dial.high for dial in grown), default=0)), set[int]()
-    for level in (last, last, last, *range(last)):
-        for dial in grown:
-            dial.follow(course_of(level))
-        with promised(f"three iterations with {_who(trial)}", "read the traceback: run it with --debug"):
-            trainer.iterate()
-        learning |= _check_gradients(trainer)
-    _check_all_learn(trainer, learning)
+    with promised(f"three iterations with {_who(trial)}", "read the traceback: run it with --debug"):
+        trainer.iterate()
+        trainer.iterate()
+    _check_all_learn(trainer, _learning(trainer, trial))
     with promised("finite losses and weights", "check scales and divisions by zero"):
         trainer.state_dict()
     for name, player in trainer.players.items():
@@ -130,8 +125,21 @@ def labelled(trial: Trial) -> None:
     plan = replace(trial.plan, classes=CLASSES)
     with promised(f"a game of labelled data with {_who(trial)}", "read `label` where conditional is True"):
         trainer = trial.game(plan, Path(), partner, **{kind: trial.named(conditional=True)})
-        trainer.iterate()
-    _check_all_learn(trainer, _check_gradients(trainer))
+        learning = _learning(trainer, trial)
+    _check_all_learn(trainer, learning)
+
+
+def _learning(trainer: Trainer, trial: Trial) -> set[int]:
+    """The parameters that get a gradient in an iteration at each level, the last one first, by id."""
+    grown = [dial for dial in trainer.game.dials().values() if dial.structural]
+    last, learning = round(max((dial.high for dial in grown), default=0)), set[int]()
+    for level in (last, *range(last)):
+        for dial in grown:
+            dial.follow(course_of(level))
+        with promised(f"three iterations with {_who(trial)}", "read the traceback: run it with --debug"):
+            trainer.iterate()
+        learning |= _check_gradients(trainer)
+    return learning
 
 
 def _check_gradients(trainer: Trainer) -> set[int]:

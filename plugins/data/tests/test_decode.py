@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,7 +48,8 @@ def pixel(data: bytes, at=(0, 0)):
 def test_mode_is_shown_as_expected(picture, form, mode, shown):
     data = encoded(picture, form, **({"lossless": True} if form == "WEBP" else {}))
     assert decode(data).mode == mode and pixel(data) == shown
-    assert read_header(data) == Header(4, 4, gray=mode == "L")
+    header = read_header(data)
+    assert replace(header, kind="") == Header(4, 4, gray=mode == "L") and header.kind
 
 
 def test_cmyk_jpeg_is_not_inverted():
@@ -82,7 +84,7 @@ def test_exif_orientation_is_applied(orientation, form):
     data = encoded(picture, form, exif=exif)
     size = (4, 6) if orientation >= 5 else (6, 4)
     assert decode(data).size == size and pixel(data) == 255
-    assert read_header(data) == Header(*size, gray=True)
+    assert replace(read_header(data), kind="") == Header(*size, gray=True)
 
 
 def test_damaged_exif_does_not_spoil_a_picture():

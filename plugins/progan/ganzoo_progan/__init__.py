@@ -28,7 +28,7 @@ _COMPONENTS = [
     ),
     ganzoo.Component(
         "penalty",
-        "drift",
+        "critic-drift",
         "ganzoo_progan.drift:Drift",
         "Keeps D's scores of real samples near 0",
         _PAPER,

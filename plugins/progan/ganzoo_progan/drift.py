@@ -23,7 +23,7 @@ class Drift(ganzoo.Penalty):
             raise ValueError(f"epsilon is at least 0, not {self.epsilon.low:g}")
 
     def forward(self, turn: ganzoo.Turn) -> Tensor:
-        """Return the weighted penalty; E D(x)² is logged as `penalty/drift`."""
+        """Return the weighted penalty; E D(x)² is logged as `penalty/critic-drift`."""
         drift = turn.logits(turn.real).square().mean()
-        turn.log("penalty/drift", drift)
+        turn.log("penalty/critic-drift", drift)
         return self.epsilon.value * drift

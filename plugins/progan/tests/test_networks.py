@@ -269,7 +269,7 @@ def test_drift_is_the_mean_square_of_the_scores_of_real_samples():
             return 2 * sample
 
         def log(self, name: str, value: Tensor) -> None:
-            assert (name, float(value)) == ("penalty/drift", 20)
+            assert (name, float(value)) == ("penalty/critic-drift", 20)
 
     assert float(Drift(epsilon=0.5)(Turn())) == 10
     assert float(Drift()(Turn())) == pytest.approx(0.02)

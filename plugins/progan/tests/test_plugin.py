@@ -70,7 +70,7 @@ def test_levels_and_fades_take_as_long_as_published(recipe, images, stable):
     growth = recipe["growth"]
     assert recipe["images"] == images and growth["reset_optimizers"] is True
     assert share(growth["stable"]) * images == pytest.approx(stable) and "fade" not in growth
-    assert recipe["loss"]["name"] == "wasserstein" and set(recipe["penalty"]) == {"gradient-penalty", "drift"}
+    assert recipe["loss"]["name"] == "wasserstein" and set(recipe["penalty"]) == {"gradient-penalty", "critic-drift"}
     assert recipe["optimizer"]["betas"] == [0.0, 0.99] and recipe["discriminator"]["group_size"] == 0
 
 
