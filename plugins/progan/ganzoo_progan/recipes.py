@@ -19,9 +19,10 @@ def _published(
 
     batch: by level, the last one's for all that follow; the average of G goes by updates, and so follows it.
     """
-    share = round(100 * stable / images, 3)  # as a recipe is written
+    share = round(100 * stable / images, 8)  # as a recipe is written
     half_lives: list[dict[str, Any]] = [
-        {"value": HALF_LIFE * size, "until": f"{(2 * level + 1) * share:.6g}%"} for level, size in enumerate(batch)
+        {"value": round(HALF_LIFE * size, 1), "until": f"{(2 * level + 1) * share:.10g}%"}
+        for level, size in enumerate(batch)
     ]
     del half_lives[-1]["until"]
     return {
@@ -36,7 +37,7 @@ def _published(
         "batch": batch[0],
         "optimizer": {
             "name": "adam",
-            "lr": {"from": 0.0, "to": 1e-3, "until": f"{4_000_000 / images:.4g}%"},
+            "lr": {"from": 0.0, "to": 1e-3, "until": f"{4_000_000 / images:.8g}%"},
             "betas": [0.0, 0.99],
         },
         "ema": {"half_life_images": half_lives if len(batch) > 1 else round(HALF_LIFE * batch[0]), "ramp": 0.0},
