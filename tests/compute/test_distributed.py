@@ -96,7 +96,13 @@ def test_two_processes_take_the_steps_of_one(arguments):
     )
 
 
-@pytest.mark.parametrize("micro", [[], ["--set", "trainer.micro_batch=4"]], ids=["whole", "in parts"])
+@pytest.mark.parametrize(
+    "micro",
+    [
+        pytest.param([], id="whole"),
+        pytest.param(["--set", "trainer.micro_batch=4"], id="in parts", marks=pytest.mark.slow),
+    ],
+)
 def test_two_processes_that_play_recorded_updates_take_the_same_steps(micro):
     with torchrun([*WGAN_GP, *micro], "recorded") as recorded:
         finish(recorded)

@@ -33,7 +33,7 @@ def apart(one: Trainer, other: Trainer) -> list[str]:
     return [key for key in expected if not torch.equal(expected[key], found[key])]
 
 
-FEW = ["gaussian", "batch norm", "double backward", "reused in parts", "styles"]
+FEW = ["gaussian", "batch norm", "double backward", "reused in parts"]
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_a_stopped_run_goes_on_bit_for_bit_and_is_a_model_of_its_level(whole, tm
     assert final(tmp_path / "broken") == final(whole)
 
 
+@pytest.mark.slow
 def test_recorded_updates_grow_as_others_do(whole, tmp_path, monkeypatch):
     monkeypatch.setattr(capture, "_SHORT_SECONDS", 1e9)  # record whatever the machine's load
     monkeypatch.setattr(capture, "_WARM_UP", dict.fromkeys(capture._WARM_UP, 1))
