@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 import ganzoo
+from ganzoo_stylegan2.parts import keep_within
 
-from .bounds import keep_within
 from .layers import Convolution, First, activate, doubled, normalise
 from .levels import channels_by_level
 

@@ -10,10 +10,10 @@ from torch.nn.functional import interpolate
 
 import ganzoo
 from ganzoo_r3gan.blocks import Block, Double, Halve
-from ganzoo_r3gan.bounds import keep_within
 from ganzoo_r3gan.discriminator import R3GANDiscriminator
 from ganzoo_r3gan.generator import R3GANGenerator
 from ganzoo_r3gan.layout import channels_by_side
+from ganzoo_stylegan2.parts import keep_within
 
 GRAY = ganzoo.Sample((1, 28, 28))
 SMALL = {"width": 16, "blocks": 1, "group_size": 8}
