@@ -5,8 +5,8 @@ configuration E. Sizes, the basis and initial weights are facts of the authors' 
 its networks were run beside these to compare outputs, no code was taken.
 
 Differences from the paper:
-- Pictures are clamped to the data's range, with a gradient that leads back into it (see `keep_within`); the paper's have no
-  bound. Unbounded data get none here either.
+- Pictures are clamped to the data's range, with a gradient that leads back into it (see `keep_within`); the paper's
+  have no bound. Unbounded data get none here either.
 - Other sides of m·2^k, the same k for both and 4 to 7 as the smaller m, on a basis of those m; any number of channels.
 
 Suffixes: N batch, L latent, C channels, H height, W width.
