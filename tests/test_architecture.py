@@ -31,8 +31,8 @@ ROOMS = [
     {"training"},
     {"planning"},
     {"conversion", "latents"},
-    {"hub", "report", "export", "testing"},
-    {"page"},
+    {"hub", "report", "testing"},
+    {"export"},
     {"api"},
     {"cli"},
 ]

@@ -1,4 +1,7 @@
-"""A generator as one ONNX file, which runs without ganzoo and without torch, and knows what it holds."""
+"""A generator as one ONNX file, which runs without ganzoo and without torch, and knows what it holds.
+
+`page/` puts such files onto a page that draws in the visitor's browser.
+"""
 
 from .draws import distribution
 from .subject import OPEN, StyleMapping, Subject, Synthesis

@@ -212,11 +212,11 @@ def test_the_command_line_pushes_shows_and_finds_a_model(hub, run_of, command):
 def test_the_documented_commands_run(hub, runs, command, tmp_path, monkeypatch):
     import shutil
 
-    import ganzoo.page
-    from ganzoo.page import runtime
+    import ganzoo.export.page
+    from ganzoo.export.page import runtime
 
     stand_in = runtime.Runtime({name: name.encode() for name in runtime._ALWAYS})  # npm's registry is not asked
-    monkeypatch.setattr(ganzoo.page, "find_runtime", lambda *_: stand_in)
+    monkeypatch.setattr(ganzoo.export.page, "find_runtime", lambda *_: stand_in)
 
     text = (Path(__file__).parents[2] / "docs" / "hub.md").read_text()
     shutil.copytree(runs["pictures"], tmp_path / "runs" / "clothes")

@@ -71,7 +71,7 @@ def page(model: str, out: Path, runtime: Path | None, webgpu: bool) -> None:
     """
     from ...api import load
     from ...hub import whole_folder
-    from ...page import find_runtime, refuse_folder, write_page
+    from ...export.page import find_runtime, refuse_folder, write_page
 
     refuse_folder(out)
     found = find_runtime(runtime, webgpu)
@@ -91,8 +91,8 @@ def play(model: str, port: int, runtime: Path | None) -> None:
     """
     from ...export import refuse_libraries
     from ...hub import local_folder, model_folder
-    from ...page import find_runtime
-    from ...page import play as play_
+    from ...export.page import find_runtime
+    from ...export.page import play as play_
 
     refuse_libraries()
     waiting = local_folder(model) is None and (Path(model) / "recipe.toml").is_file()

@@ -40,7 +40,7 @@ def push(model: str, repository: str | None, page: bool, space: bool, **options:
     if page and space:
         raise UsageError("--page and --space are two kinds of Space: choose one")
     if page:
-        from ...page import find_runtime, push_page
+        from ...export.page import find_runtime, push_page
 
         published = push_page(model, repository, PushOptions(**options), find_runtime())
     elif space:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..errors import GanzooError, UsageError, first_line, printable
-from ..evaluation import cache_folder
-from ..files import read_bounded, write_atomically
+from ...errors import GanzooError, UsageError, first_line, printable
+from ...evaluation import cache_folder
+from ...files import read_bounded, write_atomically
 
 log = logging.getLogger("ganzoo")
 

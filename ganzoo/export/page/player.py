@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from ..errors import GanzooError
-from ..files import content_hash, file_hash
-from ..models import CONFIG, WEIGHTS, load_model
-from ..report import Answer, LoopbackServer
+from ...errors import GanzooError
+from ...files import content_hash, file_hash
+from ...models import CONFIG, WEIGHTS, load_model
+from ...report import Answer, LoopbackServer
 from .runtime import Runtime
 from .writing import INDEX, page_files
 

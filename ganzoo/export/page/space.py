@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from ..errors import UsageError
-from ..export import refuse_libraries
-from ..hub import commit, connect, hub_reference, local_folder, look_up, prepare, whole_folder
-from ..models import (
+from ...errors import UsageError
+from .. import refuse_libraries
+from ...hub import commit, connect, hub_reference, local_folder, look_up, prepare, whole_folder
+from ...models import (
     CARD,
     Config,
     Publication,

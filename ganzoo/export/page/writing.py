@@ -11,13 +11,13 @@ from typing import Any
 
 import jinja2
 
-from ..contract import Sample
-from ..errors import UsageError, printable
-from ..export import refuse_libraries
-from ..files import content_hash, write_atomically
-from ..models import WEIGHTS, Model
-from ..report import base_style
-from ..version import __version__
+from ...contract import Sample
+from ...errors import UsageError, printable
+from .. import refuse_libraries
+from ...files import content_hash, write_atomically
+from ...models import WEIGHTS, Model
+from ...report import base_style
+from ...version import __version__
 from .cardtext import card_html
 from .parts import Parts, parts_of
 from .runtime import Runtime
@@ -90,7 +90,7 @@ def about(model: Model) -> list[str]:
 
 def _index(model: Model, parts: Parts, facts: Mapping[str, Any], runtime: Runtime, live: str) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ganzoo.page"), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.PackageLoader("ganzoo.export.page"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     counts, count = _counts(model.target)

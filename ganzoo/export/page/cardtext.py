@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from ..models import CARD, SAMPLES, Model, card_text, read_card, render
+from ...models import CARD, SAMPLES, Model, card_text, read_card, render
 
 _FOLLOWED = re.compile(r"https?://[^\s]+", re.IGNORECASE)
 _DEEPEST = 6

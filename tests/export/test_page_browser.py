@@ -22,10 +22,10 @@ from ganzoo.models import pictures
 from ganzoo.models.modelfolder import save_tensors
 from ganzoo.models.spaces import Latents
 from ganzoo.models.zoo import trained as bundled
-from ganzoo.page import runtime
-from ganzoo.page.player import Player
-from ganzoo.page.runtime import Runtime, find_runtime
-from ganzoo.page.writing import write_page
+from ganzoo.export.page import runtime
+from ganzoo.export.page.player import Player
+from ganzoo.export.page.runtime import Runtime, find_runtime
+from ganzoo.export.page.writing import write_page
 from ganzoo.recipes.recipe import Recipe
 
 pytest_plugins = ["browsers"]

@@ -4,6 +4,9 @@ In: a model, onnxruntime-web from npm.
 Out: HTML, a style sheet, a script, ONNX files and the runtime, which ask no other host for anything.
 """
 
-import lazy_loader
+from .player import play
+from .runtime import find_runtime
+from .space import push_page
+from .writing import refuse_folder, write_page
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ = ["find_runtime", "play", "push_page", "refuse_folder", "write_page"]

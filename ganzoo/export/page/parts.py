@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from ..contract import Sample, StyleSpace, great_circle
-from ..errors import ModelError, UsageError
-from ..export import OPEN, Exported, StyleMapping, Subject, Synthesis, content, distribution
-from ..latents import find_directions
-from ..models import Model, quietly
+from ...contract import Sample, StyleSpace, great_circle
+from ...errors import ModelError, UsageError
+from .. import OPEN, Exported, StyleMapping, Subject, Synthesis, content, distribution
+from ...latents import find_directions
+from ...models import Model, quietly
 
 log = logging.getLogger("ganzoo")
 
