@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from ganzoo.contract.callbacks import Callback
 from ganzoo.data.feed import make_feed
-from ganzoo.recipes.build import build
+from ganzoo.recipes.building.build import build
 from ganzoo.recipes.plan import Request, resolve
 from ganzoo.recording.capture import Recorder
 from ganzoo.recording.recordable import Kind

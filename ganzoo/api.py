@@ -24,7 +24,7 @@ from .planning import placing
 from .planning.fitting import fitting
 from .public import public
 from .recipes import Changes, Game, Part, Recipe, Request, known_as, refuse_unsplittable, resolve
-from .recipes.build import component
+from .recipes.building.constructing import component
 from .recipes.check import check, refuse_misplaced
 from .registry.registry import registry
 from .training import (

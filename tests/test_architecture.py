@@ -46,7 +46,7 @@ WAYS_UP = {
 }
 """Methods of `Model`: `push`, `directions`, `mix` and `project`, late; nothing else may."""
 
-MOST_ON_TOP, MOST_IN_A_ROOM = 9, 12
+MOST_ROOMS, MOST_ON_TOP, MOST_IN_A_ROOM = 18, 9, 12
 
 
 def _name(path: Path) -> str:
@@ -177,6 +177,12 @@ def test_violations_and_circles_are_seen(tmp_path, monkeypatch):
     )
     assert list(_imports(planted_file)) == ["ganzoo.training.trainer.Trainer", "ganzoo.hub.publish"]
     assert list(_imports(planted_file, late=False)) == ["ganzoo.training.trainer.Trainer"]
+
+
+def test_there_are_few_rooms_on_the_plan_and_no_others():
+    planned = {room for named in ROOMS for room in named} - {"api"}
+    assert len(planned) <= MOST_ROOMS
+    assert planned == {path.parent.name for path in CORE.glob("*/__init__.py")}
 
 
 def test_the_top_and_the_rooms_stay_small():

@@ -18,7 +18,7 @@ from ..data import normalise
 from ..errors import GanzooError
 from ..evaluation import build_dataset
 from ..recipes import Part, Request, resolve
-from ..recipes.build import build
+from ..recipes.building.build import build
 from ..registry import Registry
 
 _SIDES = (32, 64, 128, 256, 512, 1024)

@@ -1,6 +1,6 @@
 from . import stricttoml as stricttoml
-from .build import Game as Game
-from .build import checked_options as checked_options
+from .building.constructing import checked_options as checked_options
+from .building.game import Game as Game
 from .check import refuse_unsplittable as refuse_unsplittable
 from .command import command_for as command_for
 from .freeze import frozen as frozen

@@ -13,7 +13,9 @@ from ..compute import device_of, splits
 from ..contract import EVALUATED, Batch, Callback, Phase, Sample, Turn, TurnContext, watched
 from ..errors import Incompatible, RecipeError
 from ..registry import Registry
-from .build import Game, build, own_problems
+from .building.build import build
+from .building.game import Game
+from .building.misfits import own_problems
 from .freeze import freeze, watch_order
 from .recipe import Recipe
 

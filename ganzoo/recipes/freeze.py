@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from ..errors import did_you_mean
-from .build import Game
+from .building.game import Game
 
 _LAYERS = re.compile(r"(\w+)(?::([1-9]\d{0,3})|\.(\w[\w.]*))")
 

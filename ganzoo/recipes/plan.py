@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from ..contract import Course
 from ..errors import RecipeError
 from ..registry import Registry
-from .build import Game
+from .building.game import Game
 from .optim import changing, settings
 from .options import Optimizer
 from .parsing import find_recipe, merge, parse_count, parse_setting

@@ -27,13 +27,13 @@ from torch import Tensor
 import ganzoo
 from ganzoo import cli
 from ganzoo.errors import GanzooError, UsageError
-from ganzoo.models.publication import PushOptions
 from ganzoo.export.page import parts, player, runtime, writing
 from ganzoo.export.page.cardtext import card_html
 from ganzoo.export.page.player import Player
 from ganzoo.export.page.runtime import Runtime, find_runtime
 from ganzoo.export.page.space import push_page
 from ganzoo.export.page.writing import write_page
+from ganzoo.models.publication import PushOptions
 from ganzoo.recipes.recipe import Recipe
 
 pytest_plugins = ["hub.fixtures"]

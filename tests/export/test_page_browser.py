@@ -18,14 +18,14 @@ from torch import Tensor
 
 import ganzoo
 from ganzoo import cli
-from ganzoo.models import pictures
-from ganzoo.models.modelfolder import save_tensors
-from ganzoo.models.spaces import Latents
-from ganzoo.models.zoo import trained as bundled
 from ganzoo.export.page import runtime
 from ganzoo.export.page.player import Player
 from ganzoo.export.page.runtime import Runtime, find_runtime
 from ganzoo.export.page.writing import write_page
+from ganzoo.models import pictures
+from ganzoo.models.modelfolder import save_tensors
+from ganzoo.models.spaces import Latents
+from ganzoo.models.zoo import trained as bundled
 from ganzoo.recipes.recipe import Recipe
 
 pytest_plugins = ["browsers"]

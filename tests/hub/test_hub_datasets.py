@@ -14,7 +14,7 @@ from PIL import Image
 
 import ganzoo
 from ganzoo.data.feed import make_feed
-from ganzoo.recipes.build import build
+from ganzoo.recipes.building.build import build
 from ganzoo.recipes.recipe import Recipe
 from ganzoo.registry.registry import registry
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import ganzoo
-from ganzoo.recipes.build import schedule
+from ganzoo.recipes.building.game import schedule
 from ganzoo.recipes.check import check
 from ganzoo.recipes.recipe import Recipe
 from ganzoo.registry.registry import registry

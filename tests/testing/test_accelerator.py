@@ -9,7 +9,8 @@ from test_capture import _Plain
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import ganzoo
-from ganzoo.recipes.build import Game, build
+from ganzoo.recipes.building.build import build
+from ganzoo.recipes.building.game import Game
 from ganzoo.recipes.options import Health
 from ganzoo.recipes.plan import Request, resolve
 from ganzoo.registry.registry import registry

@@ -10,7 +10,7 @@ from ganzoo import api
 from ganzoo.contract.data import Drawn, Stream, Table
 from ganzoo.contract.specs import DataSpec, Sample
 from ganzoo.data.feed import make_feed
-from ganzoo.recipes.build import Game
+from ganzoo.recipes.building.game import Game
 from ganzoo.recipes.check import check
 from ganzoo.recipes.plan import Request, courses, describe, resolve
 from ganzoo.recipes.recipe import Recipe

@@ -8,7 +8,7 @@ from torch import nn
 
 import ganzoo
 from ganzoo.data.feed import make_feed
-from ganzoo.recipes.build import Game
+from ganzoo.recipes.building.game import Game
 from ganzoo.recipes.check import check
 from ganzoo.recording.meter import Meter
 from ganzoo.registry.registry import registry

@@ -70,8 +70,8 @@ def page(model: str, out: Path, runtime: Path | None, webgpu: bool) -> None:
     page needs: any server of static files shows it, and it asks no other host. Needs `pip install onnx onnxscript`.
     """
     from ...api import load
-    from ...hub import whole_folder
     from ...export.page import find_runtime, refuse_folder, write_page
+    from ...hub import whole_folder
 
     refuse_folder(out)
     found = find_runtime(runtime, webgpu)
@@ -90,9 +90,9 @@ def play(model: str, port: int, runtime: Path | None) -> None:
     training the page follows the checkpoints. Needs `pip install onnx onnxscript`.
     """
     from ...export import refuse_libraries
-    from ...hub import local_folder, model_folder
     from ...export.page import find_runtime
     from ...export.page import play as play_
+    from ...hub import local_folder, model_folder
 
     refuse_libraries()
     waiting = local_folder(model) is None and (Path(model) / "recipe.toml").is_file()

@@ -14,9 +14,9 @@ import torch
 
 from ...contract import Sample, StyleSpace, great_circle
 from ...errors import ModelError, UsageError
-from .. import OPEN, Exported, StyleMapping, Subject, Synthesis, content, distribution
 from ...latents import find_directions
 from ...models import Model, quietly
+from .. import OPEN, Exported, StyleMapping, Subject, Synthesis, content, distribution
 
 log = logging.getLogger("ganzoo")
 

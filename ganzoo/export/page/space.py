@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from ...errors import UsageError
-from .. import refuse_libraries
 from ...hub import commit, connect, hub_reference, local_folder, look_up, prepare, whole_folder
 from ...models import (
     CARD,
@@ -23,6 +22,7 @@ from ...models import (
     trained,
     written,
 )
+from .. import refuse_libraries
 from .runtime import Runtime
 from .writing import page_files
 

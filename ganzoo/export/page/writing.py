@@ -13,11 +13,11 @@ import jinja2
 
 from ...contract import Sample
 from ...errors import UsageError, printable
-from .. import refuse_libraries
 from ...files import content_hash, write_atomically
 from ...models import WEIGHTS, Model
 from ...report import base_style
 from ...version import __version__
+from .. import refuse_libraries
 from .cardtext import card_html
 from .parts import Parts, parts_of
 from .runtime import Runtime

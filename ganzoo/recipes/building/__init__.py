@@ -1,0 +1,1 @@
+"""A recipe's parts, constructed and held against each other."""
