@@ -697,7 +697,7 @@ BROKEN = {
     "broken-critic-without-clipping": ("mlp", {"loss": "wasserstein"}, None),
     "broken-discriminator-without-capacity": ("mlp", {"set": THIN}, Replaced("D", _only_brightness)),
     "broken-overflow": ("mlp", {"set": THIN}, Replaced("D", _half_precision)),
-    "broken-saturating": ("gan", {}, None),
+    "broken-saturating": ("gan-paper", {}, None),
 }
 GRADIENT_PENALTY = {"loss": "wasserstein", "penalty": ["gradient-penalty"], "set": {"loss.n_critic": 5}}
 HEALTHY = {

@@ -52,7 +52,7 @@ def test_listing_components_and_recipes_imports_no_torch():
 
 
 def test_gan_is_algorithm_1_with_one_step_of_each_player():
-    recipe = recipes.GAN
+    recipe = recipes.GAN_PAPER
     assert recipe["loss"] == {"name": "minimax", "n_critic": 1}
     assert recipe["optimizer"]["name"] == "sgd" and recipe["optimizer"]["momentum"] > 0
 
