@@ -15,6 +15,10 @@ from ..contract import Course, Phase
 from ..errors import first_line
 from .options import Optimizer
 
+_LOW, _HIGH = attrgetter("low"), attrgetter("high")
+_TRIED = 12
+"""Steps that show what a setting does: RAdam's first five read one of its betas not at all."""
+
 
 def lazy_ratio(phases: Iterable[Phase]) -> float:
     """Correction of the step size and betas when lazy phases add updates to a team's main ones.
@@ -87,23 +91,60 @@ def make_optimizer(
     return cls(parameters, **{**own, **settings_at(settings(cls, options), 0, 1, ratio)})
 
 
-def unusable(cls: type, options: Optimizer) -> Iterator[str]:
-    """Why an optimiser cannot be had with these options, in sentences that go on from its name."""
+def unusable(cls: type[optim.Optimizer], options: Optimizer, scaled: bool = False) -> Iterator[str]:
+    """Why an optimiser cannot be had with these options, in sentences that go on from its name.
+
+    scaled: the recipe multiplies step sizes with something that changes over the run.
+    """
     parameters = _parameters(cls)
-    if "lr" not in parameters and (options.lr is not None or options.schedule != "constant"):
-        yield "has no step size `lr`: leave it and its schedule out"
+    if _asks_for_more(cls):
+        yield "does not step by gradients alone, its step() asks for more: take one that does"
+        return
+    if "lr" not in parameters and (options.lr is not None or options.schedule != "constant" or scaled):
+        yield "has no step size `lr`: leave it out, and whatever changes it over the run"
     dead = [name for name, value in options.common().items() if name not in parameters and changing({name: value})]
     yield from (f"has no option '{name}', so that its course would do nothing" for name in dead)
     given = settings(cls, options)
-    for end in (attrgetter("low"), attrgetter("high")):
+    for end in (_LOW, _HIGH):
         extreme = {name: _each(value, end) for name, value in given.items()}
         try:
             built = cls([nn.Parameter(torch.zeros(1))], **extreme)
         except (TypeError, ValueError, RuntimeError) as error:
             yield f"cannot be built: {first_line(error)}"
             return
-    fixed = [name for name in changing(given) if name.partition(".")[0] not in built.param_groups[0]]
+    moving = [*changing(given), *(["lr"] if scaled and "lr" in given else [])]
+    names = dict.fromkeys(name.partition(".")[0] for name in moving)
+    fixed = [name for name in names if name not in built.param_groups[0] or _makes_no_difference(cls, given, name)]
     yield from (f"keeps '{name}' for good: it takes no course" for name in fixed)
+
+
+def _asks_for_more(cls: type[optim.Optimizer]) -> bool:
+    """True for an optimiser that has to be given something at each step, as LBFGS a closure."""
+    collecting = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    asked = list(inspect.signature(cls.step).parameters.values())[1:]
+    return any(one.default is one.empty and one.kind not in collecting for one in asked)
+
+
+def _makes_no_difference(cls: type[optim.Optimizer], given: Mapping[str, Any], name: str) -> bool:
+    """True if an optimiser steps the same whether a setting stays at the upper end of its course or leaves it.
+
+    Rprop is such a one: its group has an lr, of which it takes the first value alone.
+    """
+    upper, lower = ({key: _each(one, end) for key, one in given.items()} for end in (_HIGH, _LOW))
+    if upper[name] == lower[name]:
+        lower[name] = upper[name] / 2  # scaled from outside
+    weights = [nn.Parameter(torch.tensor([1.0, -0.5], dtype=torch.float64)) for _ in range(2)]
+    stays, leaves = (cls([one], **upper) for one in weights)
+    for number in range(_TRIED):
+        if number == 2:
+            leaves.param_groups[0][name] = lower[name]
+        for one, optimizer in zip(weights, (stays, leaves), strict=True):
+            one.grad = torch.cos(number + one.detach())
+            try:
+                optimizer.step()
+            except (TypeError, ValueError, RuntimeError):
+                return False  # one for other devices, of which nothing is known here
+    return torch.equal(*weights)
 
 
 def has_kernel(cls: type) -> bool:

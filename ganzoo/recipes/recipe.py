@@ -136,6 +136,11 @@ class Recipe:
         """The course of the batch, its own or that of growth; None where it stays as it is."""
         return self.growth.by_level(self.growth.batch) if self.growth and self.growth.batch else self.batch_course
 
+    @property
+    def scales_steps(self) -> bool:
+        """True if step sizes are multiplied, over the run, with something that is no optimiser's own."""
+        return bool(self.init.warmup or (self.growth and self.growth.lr_factors))
+
     def player(self, name: str, role: Role) -> Part:
         """The part that plays a role. Raises `RecipeError` if it is one of its own that nobody names."""
         own = self.players.get(role.component or name)

@@ -1,9 +1,10 @@
-"""Pictures inside the page: the film of the fixed samples within a budget of bytes, and small ones."""
+"""Pictures and sounds inside the page, within budgets of bytes: the film of the fixed samples, small ones, signals."""
 
 from __future__ import annotations
 
 import base64
 import io
+import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,15 @@ class Frame:
     source: str
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class Sound:
+    """source: a data URL.  seconds: that are played, of the `whole` that the file has."""
+
+    source: str
+    seconds: float
+    whole: float
 
 
 def film(previews: Sequence[tuple[int, Path]], budget: int) -> tuple[list[Frame], int]:
@@ -86,3 +96,18 @@ def data_url(picture: Image.Image) -> str:
         choices.append((len(buffer.getvalue()), kind, buffer.getvalue()))
     _, kind, data = min(choices)
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def sound_of(path: Path, budget: int) -> Sound | None:
+    """A .wav file for the page, cut to `budget` bytes of values; None if it is not there or cannot be read."""
+    content = io.BytesIO()
+    try:
+        with wave.open(str(path), "rb") as file, wave.open(content, "wb") as played:
+            frame, rate, whole = file.getnchannels() * file.getsampwidth(), file.getframerate(), file.getnframes()
+            values = file.readframes(min(whole, budget // frame))
+            played.setparams(file.getparams())
+            played.writeframes(values)
+    except (OSError, EOFError, wave.Error, ZeroDivisionError):
+        return None
+    source = f"data:audio/wav;base64,{base64.b64encode(content.getvalue()).decode()}"
+    return Sound(source, len(values) / frame / rate, whole / rate)

@@ -22,11 +22,12 @@ from ..health.verdict import recorded, verdict
 from ..version import __version__
 from .charts import Drawing, draw
 from .evaluations import measured, table
-from .frames import Frame, data_url, evenly, film, frame_of, halves_of
+from .frames import Frame, data_url, evenly, film, frame_of, halves_of, sound_of
 from .looks import report_style
 from .panels import compared_panels, grouped_panels, marks, panels
 
 _FILM_BYTES = 3_000_000
+_SOUND_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def render(folder: Path, others: Sequence[Path] = (), options: Options | None = 
         why=_with_code(verdict(history, findings).why),
         frames=frames,
         lost_frames=lost,
+        sound=sound_of(folder / "samples.wav", _SOUND_BYTES),
         drawings=drawings,
         numbered=any(one.severity != "note" for one in findings),
         damaged=history.damaged,

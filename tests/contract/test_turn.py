@@ -127,3 +127,38 @@ def test_generated_samples_may_have_labels_of_their_own_each_class_as_likely():
     assert not turn.logits(turn.real).any()
     later = labelled(uniform=True, taken=turn.kept)
     assert torch.equal(later.logits(later.fake()), 12.0 * made), "samples taken over lost their labels"
+
+
+class _Seeing(ganzoo.Discriminator):
+    """Keeps what it is shown."""
+
+    def forward(self, sample, label, given=None):
+        self.seen = sample, given
+        return sample.flatten(1).sum(1)
+
+
+class _Turning(ganzoo.Augmentation):
+    """Adds 1 to samples alone, and 2 to both of a pair."""
+
+    def forward(self, sample):
+        return sample + 1
+
+    def together(self, sample, given):
+        return sample + 2, given + 2
+
+
+@pytest.mark.parametrize(("shape", "added"), [((3, 4, 4), (2, 2)), ((1, 8, 8), (1, 0)), ((16,), (1, 0))])
+def test_pairs_are_augmented_alike_where_they_are_aligned_pictures_and_the_sample_alone_elsewhere(shape, added):
+    spec = ganzoo.DataSpec({"a": ganzoo.Sample(shape), "b": ganzoo.Sample((1, 4, 4))})
+    batch = ganzoo.Batch({name: torch.rand(2, *one.shape) for name, one in spec.fields.items()}, torch.zeros(2).long())
+    roles = {"D": ganzoo.Role("discriminator", "b", given="a")}
+    context = TurnContext(
+        spec, roles, [_Turning()], torch.device("cpu"), contextlib.nullcontext, lambda name, value: None
+    )
+    judge = _Seeing()
+    turn = ganzoo.Turn({"D": judge}, (), context, lambda: batch, 2)
+    turn.logits(turn.real)
+    assert torch.equal(judge.seen[0], batch.fields["b"] + added[0])
+    assert torch.equal(judge.seen[1], batch.fields["a"] + added[1])
+    turn.logits(turn.real, augment=False)
+    assert judge.seen[0] is turn.real and judge.seen[1] is turn.field("a")

@@ -5,9 +5,9 @@ import torch
 from fakes import fake_plugin
 from torch import nn
 
-from ganzoo import Component, Incompatible, Phase
+from ganzoo import Component, Course, Incompatible, Phase
 from ganzoo.recipes.check import check
-from ganzoo.recipes.optim import Steps, lazy_ratio, settings, settings_at
+from ganzoo.recipes.optim import Steps, lazy_ratio, settings, settings_at, unusable
 from ganzoo.recipes.optim import make_optimizer as make
 from ganzoo.recipes.options import Optimizer
 from ganzoo.recipes.plan import courses, describe
@@ -154,6 +154,8 @@ def with_others() -> Registry:
     parts = [
         Component("optimizer", "adamw", "torch.optim:AdamW", "x"),
         Component("optimizer", "rateless", f"{__name__}:Rateless", "x"),
+        Component("optimizer", "rprop", "torch.optim:Rprop", "x"),
+        Component("optimizer", "lbfgs", "torch.optim:LBFGS", "x"),
         Component("optimizer", "none", "torch.nn:Linear", "x"),
     ]
     return Registry([*installed_points(), fake_plugin("others", "ganzoo-others", parts)])
@@ -168,6 +170,9 @@ def with_others() -> Registry:
         ({"name": "rateless", "lr": 0.1}, "optimizer rateless has no step size"),
         ({"name": "rateless", "schedule": "linear"}, "optimizer rateless has no step size"),
         ({"name": "rateless", "pace": "1..2"}, "optimizer rateless keeps 'pace' for good"),
+        ({"name": "rprop", "lr": "1..2"}, "optimizer rprop keeps 'lr' for good: it takes no course"),
+        ({"name": "rprop", "schedule": "cosine"}, "optimizer rprop keeps 'lr' for good: it takes no course"),
+        ({"name": "lbfgs"}, "optimizer lbfgs does not step by gradients alone, its step\\(\\) asks for more"),
         ({"name": "none"}, "optimizer none is no torch.optim.Optimizer"),
         ({"betas": [0.5, "0.9..1.5"]}, "optimizer adam cannot be built: .*1.5"),
         ({"name": "adamw", "maximize": "much"}, "optimizer adamw: maximize = 'much'"),
@@ -176,6 +181,29 @@ def with_others() -> Registry:
 def test_what_an_optimiser_cannot_do_is_refused_before_anything_is_read(small, options, words):
     with pytest.raises(Incompatible, match=words):
         check(small(optimizer=options), with_others())
+
+
+@pytest.mark.parametrize(
+    ("cls", "words"),
+    [(torch.optim.Rprop, "keeps 'lr' for good"), (Rateless, "has no step size"), (torch.optim.SGD, None)],
+)
+def test_step_sizes_that_growth_or_warming_up_scales_are_those_that_an_optimiser_looks_up(cls, words):
+    said = list(unusable(cls, Optimizer("any"), scaled=True))
+    assert words in said[0] if words else not said
+
+
+@pytest.mark.parametrize(
+    "sections", [{"init": {"model": "x", "warmup": 8}}, {"growth": {"stable": 8, "lr_factors": [1, 2]}}]
+)
+def test_recipes_say_whether_they_scale_step_sizes(small, sections):
+    assert small(**sections).scales_steps and not small().scales_steps
+
+
+@pytest.mark.parametrize("cls", [torch.optim.RAdam, torch.optim.SparseAdam])
+def test_what_steps_look_up_late_and_what_cannot_be_tried_may_change(cls):
+    """RAdam's first steps read no second beta, and SparseAdam takes no dense gradients."""
+    changing = Optimizer("any", lr=Course.parse("0.1..0.01"), betas=(0.5, Course.parse("0.9..0.99")))
+    assert not list(unusable(cls, changing))
 
 
 def test_common_options_that_an_optimiser_has_not_are_left_out(small):

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import hashlib
 import http.client
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import socket
 import threading
 import time
 import tomllib
+import wave
 from html.parser import HTMLParser
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -34,7 +36,7 @@ from ganzoo.recipes.plan import Request, resolve
 from ganzoo.registry.registry import registry
 from ganzoo.report import Options, evaluations, loopback, write_report
 from ganzoo.report.charts import Chart, Mark, draw, short, spans_decades, thin
-from ganzoo.report.frames import evenly, film
+from ganzoo.report.frames import evenly, film, sound_of
 from ganzoo.report.live import LivePage
 from ganzoo.report.neighbours import search
 from ganzoo.report.page import render
@@ -263,6 +265,37 @@ def test_damaged_lines_and_pictures_are_left_out_and_counted(tmp_path):
     assert "2 of the pictures cannot be read" in seen
     assert len(data_of(text)["frames"]) == 1
     assert data_of(text)["charts"][0] == [[[10, 1.0]], [[30, 2.0]]]
+
+
+def heard(folder: Path, seconds: float, rate: int = 4096) -> Path:
+    """A run folder with samples.wav."""
+    with wave.open(str(folder / "samples.wav"), "wb") as file:
+        file.setparams((2, 2, rate, 0, "NONE", ""))
+        file.writeframes(bytes(range(1, 5)) * round(seconds * rate))
+    return folder
+
+
+def test_signals_are_played_on_the_page_and_no_more_of_them_than_fits(tmp_path):
+    run = heard(empty_run(tmp_path / "run"), 2.5)
+    text = render(run)
+    seen = Page(text)
+    (source,) = [one for one in seen.sources if one.startswith("data:audio/wav;base64,")]
+    assert base64.b64decode(source.partition(",")[2]) == (run / "samples.wav").read_bytes()
+    assert "audio" in seen.tags and "seconds" not in seen.text
+    assert "media-src data:" in re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
+    cut = sound_of(run / "samples.wav", 4 * 4096)
+    with wave.open(io.BytesIO(base64.b64decode(cut.source.partition(",")[2]))) as file:
+        assert file.getnframes() == 4096 and file.getnchannels() == 2 and file.readframes(1) == b"\1\2\3\4"
+    assert (cut.seconds, cut.whole) == (1.0, 2.5)
+    assert "the first 61 of 100 seconds" in Page(render(heard(run, 100))).text
+
+
+@pytest.mark.parametrize("content", [None, b"", b"RIFF", b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0", b"no sound at all"])
+def test_what_is_no_sound_is_not_played(tmp_path, content):
+    run = empty_run(tmp_path / "run")
+    if content is not None:
+        (run / "samples.wav").write_bytes(content)
+    assert "audio" not in Page(render(run)).tags
 
 
 def test_data_that_are_gone_are_told(pictures_run, tmp_path):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Protocol, runtime_checkable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, gumbel_softmax, softplus
 from training.test_players import play, state, trainer_of
 
@@ -56,6 +57,13 @@ class ACGAN(ganzoo.AdversarialLoss):
         return cross_entropy(turn.answer(sample, "classes"), turn.label)
 
 
+@runtime_checkable
+class Remaking(Protocol):
+    """A D that makes samples again: its energies are distances, so that they have a floor."""
+
+    def remade(self, flat: Tensor) -> Tensor: ...
+
+
 class Autoencoder(ganzoo.Discriminator):
     """Scores a sample by how badly it is made again."""
 
@@ -63,15 +71,19 @@ class Autoencoder(ganzoo.Discriminator):
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(target.size, 4), nn.ELU(), nn.Linear(4, target.size))
 
+    def remade(self, flat):
+        return self.layers(flat)
+
     def forward(self, sample, label):
         flat = sample.flatten(1)
-        return (self.layers(flat) - flat).abs().mean(1)
+        return (self.remade(flat) - flat).abs().mean(1)
 
 
 class BEGAN(ganzoo.AdversarialLoss):
     """Two energies held in balance by a k that is learned (Berthelot et al. 2017, arXiv:1703.10717)."""
 
     low_for_real = True
+    needs = {"D": Remaking}  # noqa: RUF012
 
     def __init__(self, gamma: float = 0.5, rate: float = 0.01, n_critic: int = 1) -> None:
         super().__init__(n_critic)
@@ -234,6 +246,12 @@ def test_recorded_and_resumed_it_is_the_same_bit_for_bit(method):
 def test_k_moves_with_the_balance_of_energies():
     trainer = play(trainer_of(recipe("began", loss={"name": "began", "gamma": 5.0})), 20)
     assert 0 < trainer.game.loss.k < 1 and "convergence" in trainer.values()
+
+
+def test_energies_without_a_floor_are_refused():
+    """An ordinary logit falls without end where it is to be low for real samples."""
+    with pytest.raises(ganzoo.Incompatible, match="loss began needs D to be Remaking, which MLPDiscriminator is not"):
+        trainer_of(recipe("began", discriminator={"name": "mlp", "widths": [8]}))
 
 
 def test_a_judge_that_tells_classes_needs_no_labels_and_any_other_does():

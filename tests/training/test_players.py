@@ -218,6 +218,54 @@ def test_health_sees_real_and_generated_samples(game):
     assert "ada/p" in names or game != "moved"
 
 
+class Product(ganzoo.Discriminator):
+    """w/2 · x²·y for a sample x beside y, so that the gradient by the sample is w·x·y; keeps the samples."""
+
+    def __init__(self, source, target, classes) -> None:
+        super().__init__()
+        self.weight, self.shown = nn.Parameter(torch.ones(())), []
+
+    def forward(self, sample, label, given):
+        self.shown.append(sample.detach())
+        return self.weight * (sample.square() * given).flatten(1).sum(1) / 2
+
+
+@pytest.mark.parametrize("penalty", ["r1", "r2", "gradient-penalty"])
+def test_penalties_on_pairs_take_the_gradient_by_the_sample_beside_its_own_condition(monkeypatch, penalty):
+    monkeypatch.setitem(PARTS, ("discriminator", "product"), Product)
+    found = recipe("pairs", discriminator={"name": "product"}, penalty={penalty: {}}, augment={})
+    game = check(found, registry())
+    feed = make_feed(game.dataset.load(), game.spec, found.batch, 0, CPU)
+    trainer, batch = Trainer(game, feed, CPU), feed.next()
+    monkeypatch.setattr(trainer, "_draw", lambda: batch)
+    trainer.iterate()
+    _, _, penalised, *_ = trainer.players["D"].shown
+    norm_N = torch.linalg.vector_norm((penalised * batch.fields["a"]).flatten(1), dim=1)
+    expected = (norm_N - 1 if penalty == "gradient-penalty" else norm_N).square().mean()
+    assert trainer.values()[f"penalty/{penalty}"] == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_penalty_between_pairs_lies_between_their_conditions_too(monkeypatch):
+    """Latents beside a real sample are the encoder's, beside a generated one those that it was made from."""
+    seen = []
+
+    class Watched(PairJudge):
+        def forward(self, sample, label, given=None):
+            seen.append((sample.detach(), given.detach()))
+            return super().forward(sample, label, given)
+
+    monkeypatch.setitem(PARTS, ("discriminator", "pairs"), Watched)
+    trainer = trainer_of(recipe("bigan", penalty={"gradient-penalty": {}}))
+    seen.clear()
+    torch.manual_seed(0)
+    trainer.iterate()
+    (real, beside_real), (fake, beside_fake), (between, beside) = seen[:3]
+    share_N = ((between - fake) / (real - fake)).flatten(1).mean(1, keepdim=True)
+    assert share_N.std() > 0.1
+    torch.testing.assert_close(between, (share_N * real + (1 - share_N) * fake).detach())
+    torch.testing.assert_close(beside, share_N * beside_real + (1 - share_N) * beside_fake)
+
+
 def test_controllers_see_the_real_samples_of_pairs():
     trainer = play(trainer_of(recipe("moved")), 9)
     assert trainer.game.augmentations["ada"].p != 0.5

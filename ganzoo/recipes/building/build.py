@@ -100,7 +100,7 @@ class _Builder:
                 if not issubclass(cls, torch.optim.Optimizer):
                     raise Incompatible(f"{what} is no torch.optim.Optimizer")
                 checked_options(cls, settings_at(settings(cls, options), 0, 1), 1, what)
-                self.problems += [f"{what} {why}" for why in unusable(cls, options)]
+                self.problems += [f"{what} {why}" for why in unusable(cls, options, recipe.scales_steps)]
             except GanzooError as error:
                 self.problems += getattr(error, "problems", [str(error)])
         return found

@@ -174,6 +174,21 @@ def test_strengths_follow_the_range_of_the_data():
     torch.testing.assert_close(results[1], results[0] * 5 + 5, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("policy", ["translation", "cutout"])
+def test_what_moves_or_is_blanked_does_so_in_both_pictures_of_a_pair(policy):
+    before = pictures(32)
+    sample, given = DiffAugment(COLOUR, policy=policy).together(before, before[:, :2])
+    assert torch.equal(sample[:, :2], given)
+    assert (sample != before).flatten(1).any(1).sum() > 24
+
+
+def test_colours_of_a_pair_change_in_the_sample_alone():
+    before = pictures(32)
+    sample, given = DiffAugment(COLOUR, policy="color").together(before, before[:, :1])
+    torch.testing.assert_close(given, before[:, :1], rtol=0, atol=1e-6)
+    assert (sample != before).flatten(1).any(1).all()
+
+
 @pytest.mark.parametrize("policy", ["", ",", "colour", "color,blur"])
 def test_unknown_policies_are_refused(policy):
     with pytest.raises(ValueError, match="policy is any of color, translation, cutout"):

@@ -43,6 +43,14 @@ def test_at_p_1_each_category_changes_pictures_alone(category, sample):
     assert torch.equal(only(None, sample, p=1.0)(x), x)
 
 
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_what_moves_or_is_blanked_does_so_in_both_pictures_of_a_pair_and_colours_do_not(category):
+    x = pictures(COLOUR, 32)
+    sample, given = only(category, p=1.0).together(x, x[:, :2])
+    assert (sample != x).flatten(1).any(1).sum() >= 28
+    assert torch.equal(given, x[:, :2] if category in ("colour", "noise") else sample[:, :2])
+
+
 def test_a_part_of_the_pictures_is_changed_at_p_between():
     torch.manual_seed(0)
     x = pictures(GRAY, 2000)

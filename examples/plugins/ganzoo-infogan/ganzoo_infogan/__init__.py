@@ -21,7 +21,8 @@ INFOGAN: dict[str, Any] = {
     "optimizer": {"name": "adam", "lr": 1e-3, "betas": [0.5, 0.999], "D": {"lr": 2e-4}},
 }
 """The paper's codes and step sizes for digits (appendix C.1), on the clothes that ganzoo brings. Their continuous codes
-have ten times the weight: at 0.1 D had hardly read them after 80,000 clothes (a squared error of 0.29, guessing is 1/3)."""
+have ten times the weight: at 0.1 D had hardly read them after 80,000 clothes (a squared error of 0.29, guessing is 1/3), at 1
+it reads them after 60,000 (0.06)."""
 
 
 @ganzoo.hookimpl

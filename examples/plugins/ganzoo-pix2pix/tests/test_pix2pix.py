@@ -41,9 +41,9 @@ def pairs(folder: Path) -> Path:
 def test_it_trains_resumes_and_translates(tmp_path: Path) -> None:
     narrow = {"generator.width": 4, "discriminator": {"width": 4, "layers": 1}, "data": {"size": 16, "load_size": 16}}
     changes = {"data": f"paired:{pairs(tmp_path / 'pairs')}", "batch": 4, "device": "cpu", "progress": False}
-    for augment in ([], ["diffaugment"]):
-        out = tmp_path / f"run{len(augment)}"
-        run = ganzoo.train("pix2pix", images=64, out=out, set=narrow, augment=augment, penalty=["r1"], **changes)
+    for augment, penalty in (([], "r1"), (["diffaugment"], "gradient-penalty"), (["ada"], "lecam")):
+        out = tmp_path / penalty
+        run = ganzoo.train("pix2pix", images=64, out=out, set=narrow, augment=augment, penalty=[penalty], **changes)
         assert run.model().translate(torch.zeros(2, 1, 16, 16)).shape == (2, 1, 16, 16)
 
 
