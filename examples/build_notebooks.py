@@ -2,7 +2,7 @@
 
 They are kept as text, percent scripts of jupytext (`pip install jupytext`). What is added: a cell that installs ganzoo,
 from the repository that pyproject.toml names or else from a checkout, and, for one on GitHub, a badge that opens the
-notebook in Colab from the branch `notebooks`, where CI puts them.
+notebook in Colab from the branch `notebooks`, where CI puts them. The README beside them gets the same badges.
 """
 
 from __future__ import annotations
@@ -43,6 +43,16 @@ def badge(name: str, address: str | None) -> str | None:
     )
 
 
+def with_badges(readme: str, address: str | None) -> str:
+    """The README with a badge in each row of its table, or with none."""
+
+    def row(found: re.Match[str]) -> str:
+        opens = badge(found[1], address)
+        return f"| [{found[1]}.py]({found[1]}.py){f' {opens}' if opens else ''} |"
+
+    return re.sub(r"^\| \[(\w+)\.py\]\(\1\.py\)[^|]*\|", row, readme, flags=re.MULTILINE)
+
+
 def notebook(path: Path, address: str | None) -> Any:
     """A notebook with what is added, and the same names of cells each time."""
     made = jupytext.read(path, fmt="py:percent")
@@ -60,6 +70,10 @@ def main(folder: Path) -> None:
     for path in SOURCES:
         jupytext.write(notebook(path, repository()), folder / f"{path.stem}.ipynb")
         print(folder / f"{path.stem}.ipynb")
+    readme = HERE / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    if (after := with_badges(before, repository())) != before:
+        readme.write_text(after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -75,6 +75,15 @@ def test_the_installation_line_is_that_of_the_repository_or_of_a_checkout(build,
     assert build.badge("first_gan", "https://elsewhere.org/someone/ganzoo") is None
 
 
+def test_the_readme_has_the_badges_of_the_repository_that_is_stated(build):
+    readme = (FOLDER / "README.md").read_text()
+    assert build.with_badges(readme, build.repository()) == readme, "run `python examples/build_notebooks.py`"
+    shown = build.with_badges(readme, "https://github.com/someone/ganzoo")
+    opened = re.findall(r"colab\.research\.google\.com/github/someone/ganzoo/blob/notebooks/(\w+)\.ipynb\) \|", shown)
+    assert sorted(opened) == sorted(TINY)
+    assert build.with_badges(shown, None) == readme
+
+
 def test_notebooks_are_written_the_same_each_time(build, tmp_path, capsys):
     build.main(tmp_path / "one")
     build.main(tmp_path / "two")

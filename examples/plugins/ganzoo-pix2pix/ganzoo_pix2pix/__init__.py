@@ -26,7 +26,7 @@ PIX2PIX: dict[str, Any] = {
 
 @ganzoo.hookimpl
 def ganzoo_components() -> Iterable[ganzoo.Component]:
-    """List the networks, the loss and the recipe."""
+    """List the networks, the loss, the converter and the recipe."""
     module = "ganzoo_pix2pix.pix2pix"
     return [
         ganzoo.Component("generator", "pix2pix", f"{module}:UNet", "U-Net that translates pictures", _PAPER),
@@ -34,5 +34,12 @@ def ganzoo_components() -> Iterable[ganzoo.Component]:
             "discriminator", "pix2pix", f"{module}:PatchGAN", "Logits of patches, beside what was translated", _PAPER
         ),
         ganzoo.Component("loss", "pix2pix", f"{module}:Pix2Pix", "Cross-entropy on pairs, and L1", _PAPER),
+        ganzoo.Component(
+            "converter",
+            "pix2pix-zhu",
+            "ganzoo_pix2pix.converter:Zhu",
+            "U-Nets (.pth) of pytorch-CycleGAN-and-pix2pix",
+            _PAPER,
+        ),
         ganzoo.Component("recipe", "pix2pix", "ganzoo_pix2pix:PIX2PIX", "Translates a to b: --data paired:A:B", _PAPER),
     ]

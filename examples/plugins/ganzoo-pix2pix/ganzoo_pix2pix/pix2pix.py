@@ -5,8 +5,9 @@ Paper: Isola, Zhu, Zhou & Efros 2017, "Image-to-Image Translation with Condition
 
 Differences from the paper:
 - `width`, `depth` and `layers` are options, so that small pictures can be translated on a CPU.
-- InstanceNorm in place of BatchNorm, which at the paper's batch of 1 is the same.
-- Pictures are halved down to 2 pixels, not 1.
+- InstanceNorm in place of BatchNorm, which at the paper's batch of 1 is the same; without a gain and a bias unless the
+  generator's `affine` asks for them.
+- Pictures are halved down to 2 pixels, not 1, unless `depth` says so.
 - Noise comes from dropout alone, as in the paper, but only in training: a published model gives one answer.
 
 Shapes: N batch, C channels, H height, W width; h, w of the map of logits.
@@ -92,6 +93,7 @@ class UNet(ganzoo.Generator):
     width: channels of the first layer, which double up to eight times as many.
     depth: halvings of the picture; None goes on until a side is odd or 2 pixels wide, at most 8.
     dropout: share of channels dropped in the first decoding layers while training.
+    affine: normalised channels get a gain and a bias, as BatchNorm gives them.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class UNet(ganzoo.Generator):
         width: int = 64,
         depth: int | None = None,
         dropout: float = 0.5,
+        affine: bool = False,
     ) -> None:
         super().__init__()
         if source is None:
@@ -113,7 +116,7 @@ class UNet(ganzoo.Generator):
                 "try `--set data.size=64`"
             )
         depth = depth or _halvings(target)
-        if depth < 2 or min(target.shape[1:]) % 2**depth or min(target.shape[1:]) >> depth < 2:
+        if depth < 2 or any(side % 2**depth for side in target.shape[1:]):
             raise ganzoo.Incompatible(f"generator pix2pix halves pictures {depth} times, which {target} cannot be")
         self.target = target
         widths = [width * min(8, 2**one) for one in range(depth)]
@@ -125,7 +128,11 @@ class UNet(ganzoo.Generator):
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(before, after, 4, 2, 1) for before, after in zip(inputs, ups, strict=True)
         )
-        self.norm, self.dropout = InstanceNorm(), nn.Dropout2d(dropout)
+        self.down_norms, self.up_norms = (
+            nn.ModuleList(InstanceNorm(channels if affine else 0) for channels in normalised)
+            for normalised in (widths[1:-1], ups[:-1])
+        )
+        self.dropout = nn.Dropout2d(dropout)
         self.apply(_initialise)
 
     def forward(self, source: Tensor, label: Tensor) -> Tensor:
@@ -134,23 +141,34 @@ class UNet(ganzoo.Generator):
         for number, layer in enumerate(self.down):
             x = layer(leaky_relu(x, 0.2) if number else x)
             if 0 < number < len(self.down) - 1:
-                x = self.norm(x)
+                x = self.down_norms[number - 1](x)
             skips.append(x)
         for number, layer in enumerate(self.up):
             x = layer(relu(x if number == 0 else torch.cat([x, skips[-1 - number]], 1)))
             if number < len(self.up) - 1:
-                x = self.norm(x)
+                x = self.up_norms[number](x)
                 x = self.dropout(x) if number < 3 else x
         return self.target.scaled(torch.tanh(x))
 
 
 class InstanceNorm(nn.Module):
-    """Each channel of each picture with mean 0 and variance 1; torch's own is wrong at batch 1 in some memory layouts."""
+    """Each channel of each picture with mean 0 and variance 1; torch's own is wrong at batch 1 in some memory layouts.
+
+    channels: to give a gain and a bias, 0 for none.
+    """
+
+    def __init__(self, channels: int = 0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels)) if channels else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if channels else None
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, C, H, W). Returns the same shape."""
         centred = x - x.mean((2, 3), keepdim=True)
-        return centred * torch.rsqrt(centred.square().mean((2, 3), keepdim=True) + 1e-5)
+        normal = centred * torch.rsqrt(centred.square().mean((2, 3), keepdim=True) + 1e-5)
+        if self.weight is None or self.bias is None:
+            return normal
+        return normal * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 def _halvings(target: ganzoo.Sample) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import ganzoo
@@ -9,6 +11,7 @@ import pytest
 import torch
 from ganzoo.testing import Case, cases
 from PIL import Image
+from torch import Tensor, nn
 
 from ganzoo_pix2pix.pix2pix import PatchGAN, UNet
 
@@ -53,3 +56,55 @@ def test_a_discriminator_that_sees_no_pairs_is_refused(tmp_path: Path) -> None:
             "pix2pix", data=f"paired:{pairs(tmp_path / 'pairs')}", discriminator="dcgan", set={"data.size": 16},
             device="cpu", progress=False, out=tmp_path / "run",
         )  # fmt: skip
+
+
+class Level(nn.Module):
+    """A level of the original's U-Net with those below it, and the names that its files have."""
+
+    def __init__(self, outer: int, inner: int, below: nn.Module | None, norm: type[nn.Module], outermost: bool) -> None:
+        super().__init__()
+        bias, reads = norm is nn.InstanceNorm2d, 2 * inner if below else inner
+        down = nn.Conv2d(3 if outermost else outer, inner, 4, 2, 1, bias=bias)
+        up = nn.ConvTranspose2d(reads, outer, 4, 2, 1, bias=bias or outermost)
+        if outermost:
+            layers = [down, below, nn.ReLU(), up, nn.Tanh()]
+        elif below is None:
+            layers = [nn.LeakyReLU(0.2), down, nn.ReLU(), up, norm(outer)]
+        else:
+            layers = [nn.LeakyReLU(0.2), down, norm(inner), below, nn.ReLU(), up, norm(outer), nn.Dropout(0.0)]
+        self.model, self.outermost = nn.Sequential(*layers), outermost
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.model(x)
+        return made if self.outermost else torch.cat([x, made], 1)
+
+
+def original(norm: type[nn.Module], width: int = 4, depth: int = 6, colours: int = 1) -> nn.Module:
+    torch.manual_seed(4)
+    widths, level = [width * min(8, 2**one) for one in range(depth)], None
+    for number in reversed(range(depth)):
+        outer = widths[number - 1] if number else colours
+        level = Level(outer, widths[number], level, norm, number == 0)
+    assert level
+    for module in level.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.3)
+            nn.init.normal_(module.bias, 0.0, 0.3)
+    network = nn.Module()
+    network.model = level
+    return network.requires_grad_(False)
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.InstanceNorm2d])
+def test_a_published_u_net_is_converted(norm: type[nn.Module], tmp_path: Path) -> None:
+    network = original(norm)
+    torch.save(network.state_dict(), tmp_path / "latest_net_G.pth")
+    command = [sys.executable, "-m", "ganzoo", "convert", "latest_net_G.pth", "--out", "model"]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "without --eval" in (tmp_path / "model" / "README.md").read_text()
+    model = ganzoo.load(tmp_path / "model")
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    wanted, found = network.model(x), model.translate(x)
+    assert wanted.shape == found.shape == (1, 1, 64, 64) and wanted.std() > 0.05
+    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
