@@ -17,7 +17,7 @@ CONTENTS = {
     "The hook": ["ganzoo_components", "Component"],
     "What a sample is": ["Sample", "DataSpec", "View", "Picture", "Points", "Signal", "Columns", "Column"],
     "Networks": ["Generator", "Discriminator", "StyleSpace", "Settling", "halvings"],
-    "Layers": ["UpsampleConv2d", "DownsampleConv2d"],
+    "Layers": ["UpsampleConv2d", "DownsampleConv2d", "SpectralNorm"],
     "Losses": ["Loss", "AdversarialLoss", "Role", "Phase"],
     "What a loss sees": ["Turn"],
     "Penalties and augmentations": ["Penalty", "Augmentation"],
@@ -39,6 +39,7 @@ CONTENTS = {
 FILES = [
     "api.py",
     "compute/resampling.py",
+    "compute/spectral.py",
     "contract/*.py",
     "errors.py",
     "files.py",

@@ -21,6 +21,7 @@ from .processes import joined as joined
 from .processes import splits as splits
 from .resampling import DownsampleConv2d as DownsampleConv2d
 from .resampling import UpsampleConv2d as UpsampleConv2d
+from .spectral import SpectralNorm as SpectralNorm
 from .tensorfile import write_tensors as write_tensors
 from .threads import computing_with as computing_with
 from .torchrun import first_to_say as first_to_say

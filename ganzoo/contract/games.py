@@ -134,8 +134,7 @@ class AdversarialLoss(Loss):
 
     def discriminator_phase(self, turn: Turn) -> Tensor:
         """D's loss in one update; override to add what two logits do not say, such as a loss of other heads."""
-        real = turn.logits(turn.real)
-        fake = turn.logits(turn.fake())
+        real, fake = turn.both()
         # of energies the negative one says how real a sample is
         turn.log("D(real)", torch.sigmoid(-real if self.low_for_real else real).mean())
         turn.log("D(fake)", torch.sigmoid(-fake if self.low_for_real else fake).mean())

@@ -106,6 +106,10 @@ class Discriminator(nn.Module):
     judges_batch: bool = False
     """True if it gives one logit for the whole batch, so that a sample has no score of its own."""
 
+    judges_apart: bool = False
+    """True if what it answers of a sample depends on no other sample in the batch: real and generated ones are then
+    judged in one pass."""
+
     tells_labels: bool = False
     """True, of the class itself, if it tells labels by a head; then it reads none beside a conditional generator."""
 

@@ -41,17 +41,37 @@ class Made(NamedTuple):
     label: Tensor | None
 
 
-class Asked(NamedTuple):
-    """What was asked of a discriminator, and all that it answered, by head.
-
-    The tensors are kept with the answer, so that their ids stay theirs.
-    """
+class Question(NamedTuple):
+    """What is asked of a discriminator: `Turn.answer` says what the parts are."""
 
     judge: str
     sample: Tensor
-    label: Tensor | None
-    given: Tensor | None
+    label: Tensor | None = None
+    given: Tensor | None = None
+    augment: bool = True
+
+    @property
+    def key(self) -> tuple[str, int, int, int, bool]:
+        """What tells it from others as long as its tensors are kept."""
+        return self.judge, id(self.sample), id(self.label), id(self.given), self.augment
+
+
+class Asked(NamedTuple):
+    """What was asked of a discriminator, and all that it answered, by head.
+
+    The question is kept with the answer, so that the ids of its tensors stay theirs.
+    """
+
+    question: Question
     answers: Mapping[str, Tensor]
+
+
+class Shown(NamedTuple):
+    """What a discriminator gets to see: samples, their labels, and what is given beside them."""
+
+    sample: Tensor
+    label: Tensor
+    given: Tensor | None
 
 
 @dataclass
@@ -294,18 +314,32 @@ class Turn:
 
         All heads come from one pass, that of the logits, remembered with them. Raises `Incompatible` without that head.
         """
-        key = (role, id(sample), id(label), id(given), augment)
-        if key not in self._asked_of:
-            beside = self.given(sample, role) if given is None else given
-            answers = self._judge(sample, role, self._label_of(sample, label), beside, augment)
-            self._asked_of[key] = Asked(role, sample, label, given, answers)
-        answers = self._asked_of[key].answers
+        question = Question(role, sample, label, given, augment)
+        if question.key not in self._asked_of:
+            self._ask(question)
+        answers = self._asked_of[question.key].answers
         if head not in answers:
             raise Incompatible(
                 f"the loss asks {role} for '{head}', which {type(self.players[role]).__name__} does not answer, only "
                 f"{', '.join(answers)}: take a discriminator with a head '{head}'"
             )
         return answers[head]
+
+    def both(self, role: str = "D") -> tuple[Tensor, Tensor]:
+        """`logits` of `real` and of `fake()`: of one pass, if the discriminator says that it `judges_apart`."""
+        if getattr(self.players[role], "judges_apart", False):
+            questions = [Question(role, self.real), Question(role, self.fake())]
+            if not any(one.key in self._asked_of for one in questions):
+                self._ask(*questions)
+        return self.logits(self.real, role), self.logits(self.fake(), role)
+
+    def _ask(self, *questions: Question) -> None:
+        """Ask one discriminator in one pass, and remember what it answers."""
+        role, shown = questions[0].judge, [self._shown(one) for one in questions]
+        for question, answers in zip(questions, self._judge(role, shown), strict=True):
+            if role in self.learners and self._is_real(question.sample):
+                self._observe(answers[LOGIT].detach(), question.augment)
+            self._asked_of[question.key] = Asked(question, answers)
 
     def given(self, sample: Tensor, role: str = "D") -> Tensor | None:
         """What the discriminator in `role` sees beside a sample unless it is told otherwise; None if nothing.
@@ -341,28 +375,41 @@ class Turn:
             return self.label if label is None else label
         return self.label[: len(sample)]
 
-    def _judge(
-        self, sample: Tensor, role: str, label: Tensor, given: Tensor | None, augment: bool
-    ) -> Mapping[str, Tensor]:
-        augmentations = self._context.augmentations if augment else ()
-        seen, beside = sample, given
-        for augmentation in augmentations:
+    def _shown(self, question: Question) -> Shown:
+        """What the discriminator sees of a question: through the augmentations, unless it is to be without them."""
+        role, sample, label, given, augment = question
+        seen, beside = sample, self.given(sample, role) if given is None else given
+        for augmentation in self._context.augmentations if augment else ():
             if beside is not None and aligned(seen, beside):
                 seen, beside = augmentation.together(seen, beside)
             else:
                 seen = augmentation(seen)
+        return Shown(seen, self._label_of(sample, label), beside)
+
+    def _judge(self, role: str, shown: Sequence[Shown]) -> list[Mapping[str, Tensor]]:
+        """All heads of what is shown, in one pass."""
+        (sample, label, beside), *others = shown
+        if others:
+            sample, label = torch.cat([one.sample for one in shown]), torch.cat([one.label for one in shown])
+            pairs = [one.given for one in shown if one.given is not None]
+            beside = torch.cat(pairs) if pairs else None
         judge = self.players[role]
         with self._context.autocast():
-            raw = judge(seen, label) if beside is None else judge(seen, label, beside)
+            raw = judge(sample, label) if beside is None else judge(sample, label, beside)
         answers = {LOGIT: raw.float()} if isinstance(raw, Tensor) else {head: one.float() for head, one in raw.items()}
-        if role in self.learners and self._is_real(sample):
-            for augmentation in augmentations:
-                augmentation.processes = self._context.processes
-                augmentation.parts = self._share.count // self._context.processes
-                augmentation.observe(answers[LOGIT].detach())
-                for name, value in augmentation.values().items():
-                    self.log(name, value)
-        return answers
+        if not others:
+            return [answers]
+        parts = {head: one.split([len(each.sample) for each in shown]) for head, one in answers.items()}
+        return [{head: part[number] for head, part in parts.items()} for number in range(len(shown))]
+
+    def _observe(self, logits: Tensor, augment: bool) -> None:
+        """Tell the augmentations what D said of real samples that it learns from."""
+        for augmentation in self._context.augmentations if augment else ():
+            augmentation.processes = self._context.processes
+            augmentation.parts = self._share.count // self._context.processes
+            augmentation.observe(logits)
+            for name, value in augmentation.values().items():
+                self.log(name, value)
 
     @property
     def images(self) -> Tensor:
@@ -389,13 +436,13 @@ class Turn:
         """What `logits` has answered so far."""
         return [
             Judgement(
-                one.judge,
-                one.sample.detach(),
-                one.answers[LOGIT].detach(),
-                self._is_real(one.sample),
-                next((maker for maker, fake in self._fakes.items() if one.sample is fake), None),
+                asked.judge,
+                asked.sample.detach(),
+                answers[LOGIT].detach(),
+                self._is_real(asked.sample),
+                next((maker for maker, fake in self._fakes.items() if asked.sample is fake), None),
             )
-            for one in self._asked_of.values()
+            for asked, answers in self._asked_of.values()
         ]
 
     def counterpart(self, role: str) -> Tensor | None:

@@ -185,19 +185,22 @@ class StreamFeed(Feed):
             self._plan()
         fields = self._read()
         draw, self._state = self._planned.popleft()
-        on_device = {
-            name: normalise(_sent(tensor, self._device), self._spec.fields[name], draw.mirrored, draw.corner)
-            for name, tensor in fields.items()
-        }
+        on_device = {name: self._placed(name, tensor, draw) for name, tensor in fields.items()}
         return Batch(on_device, _sent(self._labels[draw.index], self._device))
+
+    def _placed(self, name: str, tensor: Tensor, draw: BatchDraw) -> Tensor:
+        """A field as training gets it. Workers overwrite what they have read; of pictures others are made at once."""
+        sample = self._spec.fields[name]
+        own = tensor if sample.is_image else tensor.clone()
+        return normalise(_sent(own, self._device), sample, draw.mirrored, draw.corner)
 
     def _plan(self) -> BatchDraw:
         draw = draw_batch(self._order, self.batch, self._stream.flip, self._stream.crop, self.rows)
         self._planned.append((draw, self._order.state_dict()))
         return draw
 
-    def _read(self) -> dict[str, Tensor]:
-        """The first planned batch, in memory of its own."""
+    def _read(self) -> Mapping[str, Tensor]:
+        """The first planned batch, in memory that later ones may overwrite."""
         index = self._planned[0][0].index
         if self._first is None:
             self._first = self._stream.read(int(index[0]))
@@ -211,7 +214,7 @@ class StreamFeed(Feed):
                 self._workers.ask(draw.index)
         while len(self._planned) < self._workers.ahead:
             self._workers.ask(self._plan().index)
-        return {name: tensor.clone() for name, tensor in self._workers.answer().items()}
+        return self._workers.answer()
 
     def state_dict(self) -> dict[str, Any]:
         return self._state

@@ -55,10 +55,11 @@ class Largest:
 def largest_batch(rehearsal: Rehearsal, device: torch.device, seconds: float = 60.0) -> Largest | None:
     """The largest batch that can be computed at once; None where memory cannot be measured.
 
-    From small batches of growing size, and on CUDA then tried. seconds: after so many, no larger one is measured.
+    From small batches of growing size, and on CUDA then tried. seconds: after so many, no larger one is measured, and
+    none is tried after one that did not fit.
     """
-    here = room(device)
-    line = _line(rehearsal, here, time.monotonic() + seconds) if here else None
+    here, deadline = room(device), time.monotonic() + seconds
+    line = _line(rehearsal, here, deadline) if here else None
     here = room(device)
     if here is None or line is None:
         return None
@@ -67,6 +68,7 @@ def largest_batch(rehearsal: Rehearsal, device: torch.device, seconds: float = 6
     tried = device.type == "cuda"
     while tried and samples and not rehearsal.fits(samples):
         samples = rounded_down(int(0.9 * samples))
+        tried = time.monotonic() < deadline
     return Largest(samples, line, here, samples >= rounded_down(_MOST), tried)
 
 

@@ -221,7 +221,9 @@ class Recorder:
                 self._captures = self._captures or Captures(self._device)
                 with self._undoing(meter):  # capturing logs without computing
                     computes = [partial(_logged, stage, meter) for stage in chain.stages()]
-                    self.recordings[chain.name] = self._captures.capture(chain.parameters, known.given, computes)
+                    self.recordings[chain.name] = self._captures.capture(
+                        chain.parameters, known.given, trace.used, computes
+                    )
             else:
                 self.recordings[chain.name] = Function(chain.parameters, trace, self.kind == "compiled")
             known.given = []
@@ -266,8 +268,8 @@ class Recorder:
                 self._make_room(why)
         self.beside(partial(compute, given), meter)
         meter.settle()
-        both = zip(played, left(), strict=False)  # nothing is played where that failed
-        if recording and not (played and all(alike(one, two, exact) for one, two in both)):
+        both = enumerate(zip(played, left(), strict=False))  # nothing is played where that failed
+        if recording and not (played and all(alike(*pair, exact, each=not kind) for kind, pair in both)):
             self._refuse(chain, why)
 
     def beside(self, update: Callable[[], _T], meter: Meter) -> _T:

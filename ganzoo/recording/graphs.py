@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 import torch
@@ -25,11 +26,12 @@ class Graph:
         self,
         parameters: Sequence[Sequence[nn.Parameter]],
         given: Sequence[Given],
+        used: Sequence[Sequence[bool]],
         computes: Sequence[Compute],
         capturing: Callable[[torch.cuda.CUDAGraph], contextlib.AbstractContextManager[object]],
     ) -> None:
         self._parameters = parameters
-        self._given = [one.copied() for one in given]
+        self._given, self._used = [one.copied() for one in given], used
         self._graphs, self._gradients = list[torch.cuda.CUDAGraph](), list[list[Tensor | None]]()
         for own, mine, compute in zip(parameters, self._given, computes, strict=True):
             graph = torch.cuda.CUDAGraph()
@@ -39,7 +41,7 @@ class Graph:
             self._gradients.append([parameter.grad for parameter in own])
 
     def play(self, stage: int, given: Given) -> None:
-        for mine, one in zip(self._given[stage].tensors, given.tensors, strict=True):
+        for mine, one in compress(zip(self._given[stage].tensors, given.tensors, strict=True), self._used[stage]):
             mine.copy_(one)
         self._graphs[stage].replay()
         give(self._parameters[stage], self._gradients[stage])
@@ -58,10 +60,12 @@ class Captures:
         self,
         parameters: Sequence[Sequence[nn.Parameter]],
         given: Sequence[Given],
+        used: Sequence[Sequence[bool]],
         computes: Sequence[Compute],
     ) -> Graph:
         """The graph of one or several stages, of which each reads what those before it have left.
 
+        used: which of the tensors given to each stage it reads: labels that nobody looks at are not copied.
         After an error no graph captured so far may be played: their random numbers are no longer torch's.
         """
         if len(computes) > 1:  # others are played between its stages, and must not use what lies there meanwhile
@@ -75,7 +79,7 @@ class Captures:
             return torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local")
 
         with _recovering(self._device):
-            return Graph(parameters, given, computes, capturing)
+            return Graph(parameters, given, used, computes, capturing)
 
 
 @contextlib.contextmanager

@@ -70,7 +70,9 @@ def traced(function: Callable[..., Any], given: Sequence[Tensor]) -> fx.GraphMod
     from torch.fx.experimental.proxy_tensor import make_fx  # takes a second to import
 
     def unread(*tensors: Tensor) -> Any:
-        with _NoDispatchedReading(), _NoReading(), _capturable():  # type: ignore[no-untyped-call]
+        # on a GPU autograd has a thread of its own for backward passes, where these modes might not reach
+        here = torch.autograd.set_multithreading_enabled(False)
+        with here, _NoDispatchedReading(), _NoReading(), _capturable():  # type: ignore[no-untyped-call]
             return function(*tensors)
 
     return make_fx(unread)(*given)
@@ -84,6 +86,7 @@ class Trace:
     dynamic: that an operation gives more or less by what its arguments hold, in words, or None.
     crosses_devices: true if values are copied from one device to another, Python's numbers to a device among them.
     reads: where the memory begins that outlives the update and that it reads or writes.
+    used: by stage, which of the tensors given to it make a difference.
     Raises what a stage raises, and `RuntimeError` if it asks for a tensor's value.
     """
 
@@ -112,6 +115,8 @@ class Trace:
         self._graph, self._constants = with_constants_as_arguments(module)
         self.reads = {one.data_ptr() for one in self._constants if isinstance(one, Tensor)}
         self._pieces = cut(self._graph, len(self._constants), [len(mine) for mine in given])
+        arguments = iter(list(self._graph.find_nodes(op="placeholder"))[len(self._constants) :])
+        self.used = [[bool(one.users) for one in islice(arguments, len(mine))] for mine in given]
 
     def same_as(self, other: Trace) -> bool:
         """True if both do the same with the same memory."""

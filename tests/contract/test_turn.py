@@ -92,6 +92,53 @@ def test_labels_are_repeated_in_a_larger_update_and_real_samples_keep_their_own(
     assert turn.logits(torch.zeros(8, 2)).shape == (8,)
 
 
+class _Apart(_Counting):
+    judges_apart = True
+
+
+@pytest.mark.parametrize("judge", [_Counting, _Apart])
+def test_real_and_generated_samples_are_judged_in_one_pass_where_they_are_judged_apart(turn_of, judge):
+    turn, watching = turn_of()
+    turn.players["D"] = judge()
+    turn._fakes["G"] = torch.full((4, 2), 5.0)
+    real, fake = turn.both()
+    assert turn.players["D"].asked == (1 if judge is _Apart else 2)
+    assert (real - real[0]).tolist() == [0, 10, 20, 0] and (fake - fake[0]).tolist() == [0, 10, 20, 0]
+    assert 0 <= real[0] < 2 and 10 <= fake[0] < 12
+    assert turn.logits(turn.real) is real and turn.logits(turn.fake()) is fake
+    assert len(watching.seen) == 1 and torch.equal(watching.seen[0], real)
+    on_real, on_fake = turn.judgements
+    assert on_real.real and on_fake.maker == "G" and torch.equal(on_fake.logits, fake)
+
+
+def test_what_has_been_judged_is_not_judged_again_beside_the_other(turn_of):
+    turn, _ = turn_of()
+    turn.players["D"] = _Apart()
+    turn._fakes["G"] = torch.full((4, 2), 5.0)
+    first = turn.logits(turn.real)
+    real, _ = turn.both()
+    assert real is first and turn.players["D"].asked == 2
+
+
+def test_heads_and_what_is_given_go_through_one_pass_too():
+    class Reader(ganzoo.Discriminator):
+        judges_apart = True
+
+        def forward(self, sample, label, given):
+            return {"logit": (sample * given).sum(1), "twice": 2 * sample}
+
+    role = ganzoo.Role("discriminator", target="b", given="a")
+    spec = ganzoo.DataSpec({"a": ganzoo.Sample((2,)), "b": ganzoo.Sample((2,))})
+    batch = ganzoo.Batch({"a": torch.rand(3, 2), "b": torch.rand(3, 2)}, torch.zeros(3, dtype=torch.int64))
+    context = TurnContext(spec, {"D": role}, [], torch.device("cpu"), contextlib.nullcontext, lambda *one: None)
+    turn = ganzoo.Turn({"D": Reader()}, ("D",), context, lambda: batch, 3)
+    turn._fakes["G"] = torch.rand(3, 2)
+    real, fake = turn.both()
+    torch.testing.assert_close(real, (batch.fields["b"] * batch.fields["a"]).sum(1))
+    torch.testing.assert_close(fake, (turn.fake() * batch.fields["a"]).sum(1))
+    assert torch.equal(turn.answer(turn.fake(), "twice"), 2 * turn.fake())
+
+
 class _Labelled(ganzoo.Generator):
     """Makes the label that it is asked for."""
 

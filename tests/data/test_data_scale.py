@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import ganzoo
 from ganzoo import DataSpec, Drawn, Sample, Stream, Table, Unpaired
@@ -88,6 +89,20 @@ def test_batches_do_not_follow_one_another_in_memory():
     feed = make_feed(Stream(COUNT, value, None), values, 5, 0, CPU, workers=2)
     handed = [feed.next().fields["value"] for _ in range(10)]
     assert sorted(torch.cat(handed).flatten().tolist()) == list(range(COUNT))
+
+
+def test_pictures_that_workers_have_read_are_not_copied_before_they_are_normalised():
+    class Copies(TorchDispatchMode):
+        def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+            names.append(operation._schema.name)
+            return operation(*arguments, **(options or {}))
+
+    names: list[str] = []
+    feed = feed_of(stream(), 2)
+    feed.next()
+    with Copies():
+        feed.next()
+    assert "aten::clone" not in names and "aten::mul_" in names
 
 
 def value(index: int) -> dict[str, Tensor]:

@@ -237,6 +237,15 @@ def test_on_a_gpu_the_largest_batch_is_tried(monkeypatch):
     assert found.tried and 600_000 < found.samples <= 700_000
 
 
+def test_trying_the_largest_batch_comes_to_an_end(monkeypatch):
+    monkeypatch.setattr(fitting, "room", lambda device: Room(10**9, 2 * 10**9))
+    rehearsal = Measured(most=10)
+    tries = []
+    monkeypatch.setattr(rehearsal, "fits", lambda batch: bool(tries.append(batch)))
+    found = largest_batch(rehearsal, torch.device("cuda"), seconds=0.0)
+    assert tries == [890_000] and found.samples == 800_000 and not found.tried
+
+
 def test_where_samples_take_no_memory_the_largest_that_ran_is_named():
     assert Line(10.0, 0.0, 64).samples(1e9) == 64
     assert Line(1e9, 1.0, 64).samples(10) == 0

@@ -21,8 +21,10 @@ from ganzoo.recipes.plan import Request, resolve
 from ganzoo.recording import capture, tracing
 from ganzoo.recording.capture import Recorder
 from ganzoo.recording.chain import chained
+from ganzoo.recording.proof import alike
 from ganzoo.recording.recordable import recording_kind
 from ganzoo.recording.recordings import Given
+from ganzoo.recording.tracing import traced
 from ganzoo.registry.registry import registry
 from ganzoo.training.team import Team
 from ganzoo.training.trainer import Trainer
@@ -448,6 +450,23 @@ def test_phases_without_a_module_that_decides_in_python_are_recorded():
         trainer.iterate()
     assert trainer.recorder.refused == {"D": "Identity decides in Python"}
     assert set(trainer.recorder.recordings) == {"G"}
+
+
+def test_backward_passes_are_traced_in_the_thread_that_traces():
+    """A GPU's autograd has a thread of its own, which the modes that watch might not reach."""
+    seen = []
+    traced(lambda x: [seen.append(torch._C._is_multithreading_enabled()), x + 1][1], [torch.zeros(2)])
+    assert seen == [False] and torch._C._is_multithreading_enabled()
+
+
+@pytest.mark.parametrize("each", [True, False])
+def test_a_small_gradient_that_is_wrong_is_told_from_rounding(each):
+    made = [torch.ones(1000), torch.full((4,), 0.05), torch.zeros(3), None]
+    rounded = [torch.ones(1000) + 1e-4, torch.full((4,), 0.0502), torch.full((3,), 1e-4), None]
+    wrong = [made[0], -made[1], made[2], None]
+    assert alike(rounded, made, False, each)
+    assert alike(wrong, made, False, each) == (not each)
+    assert not alike([made[0], made[1], None, None], made, False, each)
 
 
 def test_pythons_numbers_that_are_copied_to_a_device_are_seen():

@@ -206,3 +206,15 @@ def test_the_stand_in_keeps_cudas_rules(cuda):
         captured(pool, stream, lambda: x * 2)
     with pytest.raises(Broken, match="not permitted"):
         captured(torch.cuda.graph_pool_handle(), torch.cuda.Stream(), lambda: x.sum().item())
+
+
+def test_what_an_update_does_not_look_at_is_not_copied_into_its_graph(cuda):
+    """As labels, which data have and no network here reads."""
+    trainer = rounds(trainer_of("ring", [], "graph"), 8)
+    (used,) = trainer.recorder.recordings["D"]._used
+    label, _ = trainer.recorder.recordings["D"]._given[0].tensors
+    assert used == [False, True] and label.dtype == torch.int64
+    label.fill_(-1)
+    rounds(trainer, 2)
+    assert bool((label == -1).all())
+    assert not apart(rounds(rounds(trainer_of("ring", [], None), 8), 2), trainer)

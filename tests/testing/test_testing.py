@@ -323,6 +323,9 @@ BROKEN = {
         "def forward(self, sample, label): return super().forward(sample, label)[:, None]"),
     "sigmoid": ("discriminator", "raw logits", "leave the last activation out",
         "def forward(self, sample, label): return torch.sigmoid(super().forward(sample, label)).view(-1)"),
+    "meets others": ("discriminator", "apart", "as in BatchNorm", """
+        judges_apart = True
+        def forward(self, sample, label): return super().forward(sample - sample.mean(0), label)"""),
     "ignores the condition": ("discriminator", "labels", "feed the label", """
         def __init__(self, source: ganzoo.Sample | None, target: ganzoo.Sample, classes: int,
                      conditional: bool = False) -> None:

@@ -77,6 +77,23 @@ def pairs(trial: Trial) -> None:
         trial.game(plan, discriminator=trial.named(), loss={"name": PAIRS}).iterate()
 
 
+def apart(trial: Trial) -> None:
+    """A discriminator that says that it judges samples apart answers the same beside other samples."""
+    network, plan = trial.network(trial.plan).train(), trial.plan
+    if not network.judges_apart:
+        return
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    samples, answers = draw(plan.target, 3), list[Tensor]()
+    for others in (draw(plan.target, 3), 2 * draw(plan.target, 3)):
+        network.load_state_dict(state)
+        torch.manual_seed(1)
+        answers.append(logit_of(network(torch.cat([samples, others]), torch.zeros(6, dtype=torch.int64)))[:3])
+    first, other = answers
+    same = torch.allclose(first, other, rtol=1e-4, atol=1e-5)
+    fix = "leave `judges_apart` False where samples meet, as in BatchNorm"
+    expect(same, "the same logits beside other samples", "others", fix)
+
+
 def specs(trial: Trial) -> None:
     """Every spec that the constructor accepts is honoured: shape, range, type; one sample is enough to evaluate."""
     for plan in trial.plans:
@@ -284,4 +301,5 @@ DISCRIMINATOR: Mapping[str, Callable[[Trial], None]] = {
     "raw logits": raw_logits,
     "heads": heads,
     "pairs": pairs,
+    "apart": apart,
 }

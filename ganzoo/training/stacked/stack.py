@@ -216,7 +216,7 @@ class Stack:
                 seat.make(update.phase, one)
             alone = [one.grad for one in seat.teams[update.phase.trains].parameters]
             mine = [one if one is None else one[number] for one in together]
-            if not alike(mine, alone, exact=False):
+            if not alike(mine, alone, exact=False, each=True):
                 raise Unstackable(f"phase {update.phase.name} does not do the same for many as for one")
         update.proven = True
 

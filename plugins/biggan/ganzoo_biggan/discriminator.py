@@ -25,6 +25,8 @@ from .layout import OF_D, attention_of, halves, positive, refuse_unlabelled, sid
 class _Discriminator(ganzoo.Discriminator):
     """What both share: from the last map to the logit."""
 
+    judges_apart = True
+
     blocks: nn.Sequential
 
     def _end(self, features: int, classes: int, conditional: bool, start: Start) -> None:

@@ -14,8 +14,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, max_pool2d, normalize
+from torch.nn.functional import interpolate, max_pool2d
 from torch.nn.utils.parametrize import is_parametrized, register_parametrization, remove_parametrizations
+
+import ganzoo
 
 from .standing import Standing
 
@@ -24,29 +26,6 @@ Start = Literal["orthogonal", "normal"]
 
 EPSILON = 1e-6
 """Of the norms of u and v."""
-
-
-class SpectralNorm(nn.Module):
-    """Divide a weight by σ(W) ≈ uᵀWv, one power iteration a call while training; evaluation changes nothing.
-
-    weight: (O, ...), read as (O, I). `u`, (O,), is a buffer and therefore in every checkpoint; v follows from it.
-    """
-
-    u: Tensor
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("u", normalize(torch.randn(len(weight), device=weight.device), dim=0))
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """Return W / σ(W), in the shape of `weight`."""
-        weight_OI = weight.flatten(1)
-        with torch.no_grad():
-            v_I = normalize((weight_OI * self.u[:, None]).sum(0), dim=0, eps=EPSILON)
-            u_O = normalize((weight_OI * v_I).sum(1), dim=0, eps=EPSILON)
-            if self.training:
-                self.u.copy_(u_O)
-        return weight / ((weight_OI * v_I).sum(1) * u_O).sum()
 
 
 def started(layer: nn.Module, start: Start) -> nn.Module:
@@ -60,7 +39,8 @@ def started(layer: nn.Module, start: Start) -> nn.Module:
 
 def spectral(layer: nn.Module, start: Start) -> nn.Module:
     """Initial weights and spectral normalisation; returns the layer."""
-    return register_parametrization(started(layer, start), "weight", SpectralNorm(layer.weight))
+    layer = started(layer, start)
+    return register_parametrization(layer, "weight", ganzoo.SpectralNorm(layer.weight, 0, EPSILON))
 
 
 def without_spectral_norm(network: nn.Module) -> None:

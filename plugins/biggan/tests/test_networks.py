@@ -9,7 +9,7 @@ from torch import nn
 import ganzoo
 from ganzoo_biggan.discriminator import BigGANDeepDiscriminator, BigGANDiscriminator
 from ganzoo_biggan.generator import BigGANDeepGenerator, BigGANGenerator
-from ganzoo_biggan.layers import SelfAttention, SpectralNorm
+from ganzoo_biggan.layers import SelfAttention
 from ganzoo_biggan.orthogonal import Orthogonal
 
 CPU = torch.device("cpu")
@@ -75,15 +75,6 @@ def test_self_attention_changes_nothing_at_first_and_is_a_mean_of_values_then():
         attention.query.parametrizations.weight[0] = nn.Identity()  # all places alike: each reads the mean
     pooled = torch.nn.functional.max_pool2d(attention.value(x), 2).mean(dim=(2, 3), keepdim=True)
     torch.testing.assert_close(attention(x), x + attention.out(pooled))
-
-
-def test_spectral_norm_is_a_power_iteration_a_call_and_none_in_evaluation():
-    norm, weight = SpectralNorm(torch.randn(5, 3)), torch.randn(5, 3)
-    for _ in range(100):
-        norm(weight)
-    assert torch.linalg.matrix_norm(norm(weight), 2).item() == pytest.approx(1, abs=1e-4)
-    norm.eval().u.copy_(torch.eye(5)[0])
-    assert torch.equal(norm(weight), norm(weight)) and torch.equal(norm.u, torch.eye(5)[0])
 
 
 def test_initial_weights_are_orthogonal():

@@ -22,8 +22,7 @@ from torch.nn.functional import avg_pool2d, relu
 
 import ganzoo
 
-from .layout import discriminator_channels, is_small, refuse_unlabelled, started
-from .spectral_norm import spectral
+from .layout import discriminator_channels, is_small, refuse_unlabelled, spectral, started
 
 
 class SNGANDiscriminator(ganzoo.Discriminator):
@@ -35,6 +34,8 @@ class SNGANDiscriminator(ganzoo.Discriminator):
     Every layer is spectrally normalised. Without labels the score is ψ(φ(x)), with labels V_y·φ(x) + ψ(φ(x)).
     Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
+
+    judges_apart = True
 
     def __init__(
         self,

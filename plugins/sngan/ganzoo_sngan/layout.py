@@ -9,6 +9,7 @@ by the shorter side.
 from __future__ import annotations
 
 from torch import nn
+from torch.nn.utils.parametrize import register_parametrization
 
 import ganzoo
 
@@ -59,6 +60,11 @@ def started(layer: nn.Linear | nn.Conv2d | nn.Embedding, gain: float = 1.0) -> n
     if not isinstance(layer, nn.Embedding) and layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def spectral(layer: nn.Module) -> nn.Module:
+    """Put spectral normalisation on a layer's `weight` and return the layer."""
+    return register_parametrization(layer, "weight", ganzoo.SpectralNorm(layer.weight))
 
 
 def positive(name: str, value: int) -> int:

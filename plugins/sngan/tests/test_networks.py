@@ -12,7 +12,6 @@ import ganzoo
 from ganzoo_sngan.discriminator import Block, FirstBlock, SNGANDiscriminator
 from ganzoo_sngan.generator import ConditionalBatchNorm, SNGANGenerator, UpBlock
 from ganzoo_sngan.layout import discriminator_channels, generator_channels
-from ganzoo_sngan.spectral_norm import SpectralNorm
 
 LABEL = torch.tensor([0, 2])
 Z = torch.randn(2, 128, generator=torch.Generator().manual_seed(0))
@@ -144,9 +143,9 @@ def test_every_size_that_halves_is_made_and_judged(side):
 def test_every_layer_of_the_discriminator_is_normalised_and_none_of_the_generator():
     discriminator = SNGANDiscriminator(None, colour(48), 5, width=2, conditional=True)
     weighted = [m for m in discriminator.modules() if isinstance(m, nn.Conv2d | nn.Linear | nn.Embedding)]
-    assert len(weighted) == sum(isinstance(m, SpectralNorm) for m in discriminator.modules()) == 5 * 3 + 2
+    assert len(weighted) == sum(isinstance(m, ganzoo.SpectralNorm) for m in discriminator.modules()) == 5 * 3 + 2
     generator = SNGANGenerator(None, colour(48), 5, width=2, conditional=True)
-    assert not any(isinstance(m, SpectralNorm) for m in generator.modules())
+    assert not any(isinstance(m, ganzoo.SpectralNorm) for m in generator.modules())
 
 
 def test_score_is_the_projection_formula():

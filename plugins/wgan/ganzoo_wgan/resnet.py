@@ -76,6 +76,8 @@ class ResNetDiscriminator(ganzoo.Discriminator):
     Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
+    judges_apart = True
+
     def __init__(self, source: ganzoo.Sample | None, target: ganzoo.Sample, classes: int, *, width: int = 128) -> None:
         super().__init__()
         _refuse_below_one(width=width)

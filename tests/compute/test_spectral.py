@@ -7,8 +7,10 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import register_parametrization
 
-from ganzoo_sngan.spectral_norm import spectral
+import ganzoo
+from ganzoo.compute.spectral import Divided
 
 LAYERS = {
     "convolution": lambda: nn.Conv2d(5, 7, 3),
@@ -16,6 +18,10 @@ LAYERS = {
     "one output": lambda: nn.Linear(9, 1),
     "embedding": lambda: nn.Embedding(6, 8),
 }
+
+
+def spectral(layer, **options):
+    return register_parametrization(layer, "weight", ganzoo.SpectralNorm(layer.weight, **options))
 
 
 def largest_singular_value(weight):
@@ -131,3 +137,48 @@ def test_a_weight_of_zeros_gives_no_nan_before_it_is_divided_by_zero():
         layer.parametrizations.weight.original.zero_()
     layer.weight  # noqa: B018
     assert layer.parametrizations.weight[0].u.isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 3, 2, 2)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_both_derivatives_are_those_of_a_division_by_u_w_v(shape, layout):
+    torch.manual_seed(0)
+    weight = torch.randn(shape, dtype=torch.float64)
+    weight = (weight.to(memory_format=layout) if len(shape) == 4 else weight).requires_grad_()
+    u, v = torch.randn(shape[0], dtype=torch.float64), torch.randn(1, *shape[1:], dtype=torch.float64)
+
+    def plain(weight):
+        return weight / (weight.flatten(1) @ v.flatten() @ u)
+
+    def divided(weight):
+        return Divided.apply(weight, u, v, (weight.detach().flatten(1) @ v.flatten() @ u))
+
+    into = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    found, wanted = [], []
+    for function, kept in ((divided, found), (plain, wanted)):
+        normal = function(weight)
+        (first,) = torch.autograd.grad((normal * into).sum(), weight, create_graph=True)
+        kept += [normal, first, *torch.autograd.grad(first.sin().sum(), (weight, into))]
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_memory_in_which_inputs_come_first_gives_the_same(training):
+    plain = spectral(nn.Conv2d(5, 7, 3)).double().train(training)
+    other = copy.deepcopy(plain).to(memory_format=torch.channels_last)
+    torch.testing.assert_close(other.weight, plain.weight)
+    torch.testing.assert_close(other.parametrizations.weight[0].u, plain.parametrizations.weight[0].u)
+    x = torch.randn(2, 5, 4, 4, dtype=torch.float64)
+    for layer in (plain, other):
+        layer(x).square().sum().backward()
+    torch.testing.assert_close(other.parametrizations.weight.original.grad, plain.parametrizations.weight.original.grad)
+
+
+def test_iterations_at_the_start_are_as_many_as_asked():
+    torch.manual_seed(0)
+    norm = ganzoo.SpectralNorm(torch.eye(3) * torch.tensor([3.0, 2.0, 1.0]), iterations=0)
+    torch.manual_seed(0)
+    torch.testing.assert_close(norm.u, nn.functional.normalize(torch.randn(3), dim=0))
+    torch.manual_seed(0)
+    once = ganzoo.SpectralNorm(torch.eye(3) * torch.tensor([3.0, 2.0, 1.0]), iterations=1)
+    torch.testing.assert_close(once.u, nn.functional.normalize(norm.u * torch.tensor([9.0, 4.0, 1.0]), dim=0))
