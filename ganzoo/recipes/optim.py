@@ -142,8 +142,8 @@ def _makes_no_difference(cls: type[optim.Optimizer], given: Mapping[str, Any], n
             one.grad = torch.cos(number + one.detach())
             try:
                 optimizer.step()
-            except (TypeError, ValueError, RuntimeError):
-                return False  # one for other devices, of which nothing is known here
+            except Exception:  # a plugin's step may raise anything; one for other devices does so here
+                return False
     return torch.equal(*weights)
 
 

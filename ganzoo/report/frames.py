@@ -107,7 +107,7 @@ def sound_of(path: Path, budget: int) -> Sound | None:
             values = file.readframes(min(whole, budget // frame))
             played.setparams(file.getparams())
             played.writeframes(values)
-    except (OSError, EOFError, wave.Error, ZeroDivisionError):
+    except (OSError, EOFError, wave.Error):
         return None
     source = f"data:audio/wav;base64,{base64.b64encode(content.getvalue()).decode()}"
     return Sound(source, len(values) / frame / rate, whole / rate)
