@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,10 @@ from torch import nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import cyclegan, dcgan, gaussian, mlp, pairs, pictures, telling, wgan_gp  # noqa: E402
+from benchmarks import cyclegan, data, dcgan, gaussian, mlp, pairs, pictures, sngan, telling, wgan_gp  # noqa: E402
 
 SHORT = pairs.Plan(rounds=2, seconds=0.01, warmup=1)
-PAIRED = ("dcgan", "cyclegan", "mlp", "gaussian", "wgan_gp")
+PAIRED = ("dcgan", "cyclegan", "mlp", "gaussian", "sngan", "wgan_gp")
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +110,33 @@ def test_the_networks_of_cyclegan_are_those_of_the_plugin():
         weights = dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True))
         ours.load_state_dict(weights)
         torch.testing.assert_close(ours(picture, label), theirs(picture))
+
+
+def test_sngan_computes_less_than_the_plain_loop_and_learns_as_it_does():
+    told = sngan.run(pairs.Plan(1, 0.01, 1), batch=2, width=4, count=16, workers=0)
+    cost = told["mflop_per_image"]
+    assert 0 < cost["ganzoo"] < cost["plain"] and [row["rival"] for row in told["ratios"]] == ["plain"]
+
+
+def test_the_networks_of_sngan_are_those_of_the_plugin():
+    import ganzoo
+    from ganzoo_sngan.discriminator import SNGANDiscriminator
+    from ganzoo_sngan.generator import SNGANGenerator
+
+    sample, label = ganzoo.Sample((3, 32, 32)), torch.zeros(2, dtype=torch.int64)
+    g, plain_g = SNGANGenerator(None, sample, 0, width=4), sngan.generator(4)
+    g.load_state_dict(dict(zip(g.state_dict(), plain_g.state_dict().values(), strict=True)))
+    z = torch.randn(2, sngan.LATENT)
+    # BatchNorm adds another small number to variances
+    torch.testing.assert_close(g.eval()(z, label), plain_g.eval()(z), atol=1e-3, rtol=1e-3)
+    d, plain_d = SNGANDiscriminator(None, sample, 0, width=4), sngan.Discriminator(4)
+    assert [p.shape for p in d.parameters()] == [p.shape for p in plain_d.parameters()]
+
+
+@pytest.mark.parametrize("case", [data.RESIDENT, data.STREAMED], ids=["resident", "streamed"])
+def test_batches_of_the_feed_and_of_the_dataloader_are_timed(case):
+    told = data.run(pairs.Plan(1, 0.01, 0), replace(case, count=2 * case.batch, batch=4, side=8))
+    assert [row["rival"] for row in told["ratios"]] == ["DataLoader"] and told["workers"] == 2
 
 
 def test_wgan_gp_counts_the_pictures_of_five_critic_updates():
