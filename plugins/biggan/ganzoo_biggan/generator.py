@@ -41,6 +41,7 @@ class _Generator(ganzoo.Generator):
     def _prepare(
         self, source: ganzoo.Sample | None, conditional: bool, classes: int, latent: int, standing: int
     ) -> None:
+        """Check what both read of their surroundings, and keep it."""
         if source is not None:
             raise ganzoo.Incompatible(
                 f"generator biggan makes pictures from latents, it cannot translate {source}: "
@@ -55,6 +56,15 @@ class _Generator(ganzoo.Generator):
         self.dense = spectral(nn.Linear(reads, first * BASE**2), start)
         self.norm, self.standing = nn.BatchNorm2d(last), Standing(last, self.truncations)
         self.picture = spectral(nn.Conv2d(last, target.shape[0], 3, padding=1), start)
+
+    def _attend(self, at: int, channels: list[int], start: Start) -> None:
+        """Put self-attention behind the last block that makes maps with the side `at`; nowhere if that is 0."""
+        self.attention_after: int | None = None
+        self.attention: SelfAttention | None = None
+        if at:
+            level = (at // BASE).bit_length() - 1
+            self.attention_after = level * len(self.blocks) // (len(channels) - 1) - 1
+            self.attention = SelfAttention(channels[level], start)
 
     def forward(self, source: Tensor, label: Tensor) -> Tensor:
         """source: z (N, L); label: (N,) int64, read only if conditional. Returns (N, C, H, W) in the data's range."""
@@ -153,9 +163,7 @@ class BigGANGenerator(_Generator):
         norm = partial(ConditionalBatchNorm, condition=condition, classes=tables, standing=standing, start=start)
         self._ends(target, self.part, channels[0], channels[-1], start)
         self.blocks = nn.ModuleList(UpBlock(before, after, norm, start) for before, after in pairwise(channels))
-        at = attention_of(side, attention, of_d=False)
-        self.attention_after = [2 * BASE << level for level in range(len(self.blocks))].index(at) if at else None
-        self.attention = SelfAttention(channels[self.attention_after + 1], start) if at else None
+        self._attend(attention_of(side, attention, of_d=False), channels, start)
         if not spectral_norm:
             without_spectral_norm(self)
 
@@ -210,9 +218,7 @@ class BigGANDeepGenerator(_Generator):
             self.blocks.append(DeepUpBlock(before, before, False, norm, start))
             self.blocks.append(DeepUpBlock(before, after, True, norm, start))
         at = attention_of(side, (64 if side >= 128 else 0) if attention is None else attention, of_d=False)
-        level = [2 * BASE << level for level in range(len(channels) - 1)].index(at) if at else None
-        self.attention_after = None if level is None else 2 * level + 1
-        self.attention = None if level is None else SelfAttention(channels[level + 1], start)
+        self._attend(at, channels, start)
         if not spectral_norm:
             without_spectral_norm(self)
 

@@ -20,7 +20,7 @@ class CrossFade(ganzoo.Augmentation):
 
     def __init__(self, target: ganzoo.Sample) -> None:
         super().__init__()
-        self.last = levels_of(target)
+        self.last = levels_of(target, "cross-fade")
         self.level = ganzoo.Dial(self.last, structural=True)
 
     def real(self, sample: Tensor) -> Tensor:

@@ -8,21 +8,22 @@ SMALLEST = 4
 """Side of the first level's pictures."""
 
 
-def levels_of(target: ganzoo.Sample) -> int:
+def levels_of(target: ganzoo.Sample, part: str = "progan") -> int:
     """How often 4x4 pixels are doubled to the target's size, at least once.
 
+    part: what a refusal calls it.
     Raises `Incompatible` unless the target is a square picture with a side of 8, 16, 32 …
     """
     if not target.is_image:
         raise ganzoo.Incompatible(
-            f"progan grows square images; the data are values of shape {'x'.join(map(str, target.shape))}: "
-            "try `--generator mlp --discriminator mlp`, without `cross-fade`"
+            f"{part} grows square images; the data are values of shape {'x'.join(map(str, target.shape))}: "
+            "try `--generator mlp --discriminator mlp`, without an augmentation that fades"
         )
     height, width = target.shape[1:]
     if height != width or height < 2 * SMALLEST or height & (height - 1):
         nearest = min((2**power for power in range(3, 13)), key=lambda side: abs(side - min(height, width)))
         raise ganzoo.Incompatible(
-            "progan grows square images with a side of 8, 16, 32 and so on; "
+            f"{part} grows square images with a side of 8, 16, 32 and so on; "
             f"the data are {height}x{width}: try `--set data.size={nearest}`"
         )
     return (height // SMALLEST).bit_length() - 1

@@ -70,9 +70,9 @@ PROGAN_MINI: dict[str, Any] = {
     "loss": {"name": "wasserstein"},
     "penalty": {"gradient-penalty": {}, "critic-drift": {}},
     "augment": {"cross-fade": {}},
-    "growth": {"stable": "8%", "batch": [32, 32, 16], "reset_optimizers": True},
+    "growth": {"stable": "8%", "reset_optimizers": True},
     "images": 100_000,
-    "batch": 32,
+    "batch": 16,
     "optimizer": {"name": "adam", "lr": 2e-3, "betas": [0.0, 0.99]},
     "ema": {"half_life_images": 3_000, "ramp": 0.0},
 }

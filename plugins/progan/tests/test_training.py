@@ -17,6 +17,8 @@ from torch import Tensor
 import ganzoo
 from ganzoo.recording import capture
 
+pytest_plugins = ["hub.fixtures"]
+
 # 4x4 until 40 images, 8x8 whole at 80, 16x16 from 120 on and whole at 160
 CHANGES = {
     "data.size": 16, "data.limit": 64, "generator.channel_base": 64, "generator.channel_max": 4,
@@ -129,6 +131,16 @@ def test_a_model_in_mid_fade_is_exported_with_its_fade(tmp_path):
     model = ganzoo.load(tmp_path / "run")
     assert 0 < float(model.generator.level.alpha) < 1
     assert export(model, tmp_path / "fading.onnx", "fading").difference < 1e-4  # its samples against the model's
+
+
+@pytest.mark.parametrize("hub", ["lfs"], indirect=True)
+def test_a_model_in_mid_fade_is_published_as_it_is(hub, tmp_path):
+    train(tmp_path / "run", StopAt(64))
+    model = ganzoo.load(tmp_path / "run")
+    model.push("alice/fading")
+    again = ganzoo.load("alice/fading")
+    assert float(again.generator.level.value) == pytest.approx(0.4)
+    assert torch.equal(again.sample(4, seed=3), model.sample(4, seed=3))
 
 
 SUMS = {"optimizer.name": "sgd", "optimizer.lr": 1e-3, "discriminator.group_size": 1, "growth.batch": [8, 8, 8]}

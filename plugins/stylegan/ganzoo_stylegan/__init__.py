@@ -34,8 +34,8 @@ _COMPONENTS = [
     ganzoo.Component(
         "augmentation",
         "fade-reals",
-        "ganzoo_stylegan.fading:FadeReals",
-        "Real pictures get their details as slowly as a growing network's level comes in",
+        "ganzoo_progan.parts:CrossFade",
+        "The earlier name of cross-fade",
         "Karras et al. 2018, arXiv:1710.10196",
     ),
     _recipe(

@@ -27,7 +27,7 @@ def _ffhq(side: int) -> dict[str, Any]:
         "discriminator": {"name": "stylegan"},
         "loss": {"name": "non-saturating"},
         "penalty": {"r1": {"gamma": 10.0}},
-        "augment": {"fade-reals": {}},
+        "augment": {"cross-fade": {}},
         "images": IMAGES,
         "batch": BATCHES[8],
         "optimizer": {"name": "adam", "lr": 1e-3, "betas": [0.0, 0.99]},

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, leaky_relu, pad
 
 import ganzoo
+from ganzoo.registry.registry import registry
 from ganzoo_stylegan.discriminator import StyleGANDiscriminator
-from ganzoo_stylegan.fading import FadeReals
 from ganzoo_stylegan.generator import StyleGANGenerator
 from ganzoo_stylegan.layers import AdaptiveNorm, Blur, Resampling
 from ganzoo_stylegan2.mixing import mix
@@ -174,16 +174,17 @@ def test_features_fade_as_pictures_do():
     torch.testing.assert_close(seen[0], mixed)
 
 
-def test_real_pictures_fade_from_their_pooled_selves():
-    fade, x = FadeReals(COLOUR), torch.rand(2, 3, 32, 32)
-    for level in (0, 1, 2, 3):
-        at(level, fade)
-        assert fade.real(x) is x and fade(x) is x
-    for value, times, alpha in ((1.75, 4, 0.75), (2.5, 2, 0.5)):
+def test_the_discriminator_sees_real_pictures_fade_in_under_either_name():
+    """Mixed with their pooled selves by α, or as they are between fades: it halves what is finer than its level."""
+    cross_fade = registry().load("augmentation", "cross-fade")
+    assert registry().load("augmentation", "fade-reals") is cross_fade
+    fade, discriminator, x = cross_fade(COLOUR), made(StyleGANDiscriminator), torch.rand(4, 3, 32, 32).double()
+    for value, times, alpha in ((1, 1, 1.0), (1.75, 4, 0.75), (2, 1, 1.0), (2.5, 2, 0.5), (3, 1, 1.0)):
         at(value, fade)
+        at(value, discriminator)
         pooled = avg_pool2d(x, times).repeat_interleave(times, 2).repeat_interleave(times, 3)
-        torch.testing.assert_close(fade.real(x), (1 - alpha) * pooled + alpha * x)
-    assert FadeReals(COLOUR).real(x) is x, "whole from the start without growth"
+        expected = discriminator((1 - alpha) * pooled + alpha * x, LABEL)
+        torch.testing.assert_close(discriminator(fade.real(x), LABEL), expected)
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])

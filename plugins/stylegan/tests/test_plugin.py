@@ -64,7 +64,7 @@ def test_faces_are_trained_as_published(name, side):
     assert recipe["loss"] == {"name": "non-saturating"} and recipe["penalty"] == {"r1": {"gamma": 10.0}}
     assert recipe["optimizer"] == {"name": "adam", "lr": 1e-3, "betas": [0.0, 0.99]}
     assert recipe["ema"] == {"half_life_images": 10_000, "ramp": 0.0} and recipe["images"] == 25_000_000
-    assert recipe["growth"]["reset_optimizers"] and recipe["augment"] == {"fade-reals": {}}
+    assert recipe["growth"]["reset_optimizers"] and recipe["augment"] == {"cross-fade": {}}
 
 
 @pytest.mark.parametrize(("name", "side"), SIDES.items())
