@@ -42,6 +42,7 @@ FILES = [
     "compute/spectral.py",
     "contract/*.py",
     "errors.py",
+    "contract/turning/*.py",
     "files.py",
     "conversion/converter.py",
     "conversion/reading/reader.py",

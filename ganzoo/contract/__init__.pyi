@@ -54,9 +54,9 @@ from .specs import Signal as Signal
 from .specs import View as View
 from .specs import halvings as halvings
 from .specs import in_colours as in_colours
-from .turn import Draws as Draws
-from .turn import Judgement as Judgement
-from .turn import Made as Made
-from .turn import Share as Share
-from .turn import Turn as Turn
-from .turn import TurnContext as TurnContext
+from .turning.asked import Judgement as Judgement
+from .turning.asked import Made as Made
+from .turning.context import TurnContext as TurnContext
+from .turning.shares import Draws as Draws
+from .turning.shares import Share as Share
+from .turning.turn import Turn as Turn

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..public import public
 from .games import Phase
-from .turn import Turn
+from .turning.turn import Turn
 
 
 @public

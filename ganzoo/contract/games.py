@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..public import public
 from .networks import Role
 from .specs import DataSpec
-from .turn import Turn
+from .turning.turn import Turn
 
 
 @public

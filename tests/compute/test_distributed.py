@@ -25,7 +25,7 @@ from ganzoo.cli import main
 from ganzoo.compute import torchrun as launched
 from ganzoo.compute.processes import World, _alive, splits
 from ganzoo.compute.torchrun import local_device
-from ganzoo.contract.turn import Share
+from ganzoo.contract.turning.shares import Share
 from ganzoo.data.feed import make_feed
 from ganzoo.errors import Incompatible
 from ganzoo.recipes.check import check, refuse_unsplittable

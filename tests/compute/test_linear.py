@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from ganzoo.compute import linear as subject
 from ganzoo.compute.device import set_precision
 from ganzoo.compute.linear import WORTH, OneDNN, onednn_is_faster
-from ganzoo.contract.turn import Draws
+from ganzoo.contract.turning.shares import Draws
 from ganzoo.data.feed import make_feed
 from ganzoo.planning.speed import fast_path
 from ganzoo.recipes.check import check

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import ganzoo
-from ganzoo.contract.turn import TurnContext
+from ganzoo.contract.turning.context import TurnContext
 
 LABELLED = ganzoo.DataSpec({"value": ganzoo.Sample((2,))}, classes=3)
 

@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 import ganzoo
-from ganzoo.contract.turn import Turn, TurnContext
+from ganzoo.contract.turning.context import TurnContext
+from ganzoo.contract.turning.turn import Turn
 from ganzoo.recipes.check import check
 from ganzoo.recipes.plan import Request, resolve
 from ganzoo.registry.registry import registry

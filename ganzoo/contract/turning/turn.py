@@ -3,111 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import Incompatible
-from ..public import public
-from .augmentation import Augmentation
-from .data import Batch
-from .networks import LOGIT, Role, latent_role
-from .specs import DataSpec, Sample
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a discriminator said of a sample: raw float32 logits, detached.
-
-    judge: its role.  sample: (N, *shape), before augmentations.  real: True if the turn gave it as real.
-    maker: the role of the generator whose `turn.fake()` it is, None for real and for all other samples.
-    """
-
-    judge: str
-    sample: Tensor
-    logits: Tensor
-    real: bool = False
-    maker: str | None = None
-
-
-class Made(NamedTuple):
-    """Generated samples, what they were made from, and their labels where they are not those of real samples."""
-
-    sample: Tensor
-    source: Tensor
-    label: Tensor | None
-
-
-class Question(NamedTuple):
-    """What is asked of a discriminator: `Turn.answer` says what the parts are."""
-
-    judge: str
-    sample: Tensor
-    label: Tensor | None = None
-    given: Tensor | None = None
-    augment: bool = True
-
-    @property
-    def key(self) -> tuple[str, int, int, int, bool]:
-        """What tells it from others as long as its tensors are kept."""
-        return self.judge, id(self.sample), id(self.label), id(self.given), self.augment
-
-
-class Asked(NamedTuple):
-    """What was asked of a discriminator, and all that it answered, by head.
-
-    The question is kept with the answer, so that the ids of its tensors stay theirs.
-    """
-
-    question: Question
-    answers: Mapping[str, Tensor]
-
-
-class Shown(NamedTuple):
-    """What a discriminator gets to see: samples, their labels, and what is given beside them."""
-
-    sample: Tensor
-    label: Tensor
-    given: Tensor | None
-
-
-@dataclass
-class Draws:
-    """What is drawn at once for all parts of an update, in the order in which a part asks for it.
-
-    values: drawn so far.  makers: what drew them; values that were there beforehand have none.
-    """
-
-    values: list[Tensor] = field(default_factory=list)
-    makers: list[Callable[[], Tensor]] = field(default_factory=list)
-
-    def get(self, number: int, make: Callable[[], Tensor]) -> Tensor:
-        """The draw of this number, made now if no other part has asked for it."""
-        if number == len(self.values):
-            self.makers.append(make)
-            self.values.append(make())
-        return self.values[number]
-
-
-@dataclass(frozen=True)
-class Share:
-    """Which part of an update a turn computes: number `index` of `count` equal ones.
-
-    batch: real samples in the part.  draws: of the whole update, kept for its other parts.
-    """
-
-    batch: int
-    index: int = 0
-    count: int = 1
-    draws: Draws = field(default_factory=Draws)
-
-    def of(self, whole: Tensor) -> Tensor:
-        """This part's rows of what was drawn for all: of each whole batch in it, those that belong to the part."""
-        blocks = whole.view(-1, self.count, self.batch, *whole.shape[1:])
-        return blocks[:, self.index].flatten(0, 1)
+from ...errors import Incompatible
+from ...public import public
+from ..data import Batch
+from ..networks import LOGIT, latent_role
+from ..specs import Sample
+from .asked import Asked, Judgement, Made, Question, Shown, aligned
+from .context import TurnContext
+from .shares import Share
 
 
 @public
@@ -467,81 +375,3 @@ class Turn:
         """Keep a scalar for the next row of `metrics.jsonl`, which gets the mean. Never synchronises."""
         # buffers and parameters may have changed by the time that it is added up
         self._context.log(name, value.detach() if value.grad_fn and value._base is None else value.clone())
-
-
-def aligned(sample: Tensor, given: Tensor) -> bool:
-    """True for pictures of the same sides, so that a place in one is that place in the other."""
-    return sample.ndim == given.ndim == 4 and sample.shape[2:] == given.shape[2:]
-
-
-class TurnContext:
-    """What stays the same from turn to turn, and the time, which `tell` sets between iterations.
-
-    shared_draws: within it, torch draws what all processes draw alike.  total: images of the run.
-    processes: that train together.
-    uniform_labels: generated samples get labels of their own instead of those of real ones.
-    """
-
-    def __init__(
-        self,
-        spec: DataSpec,
-        roles: Mapping[str, Role],
-        augmentations: Sequence[Augmentation],
-        device: torch.device,
-        autocast: Callable[[], AbstractContextManager[object]],
-        log: Callable[[str, Tensor], None],
-        shared_draws: Callable[[torch.device], AbstractContextManager[Any]] = nullcontext,
-        total: int = 1,
-        processes: int = 1,
-        uniform_labels: bool = False,
-    ) -> None:
-        self.spec = spec
-        self.uniform_labels = uniform_labels
-        self.roles = roles
-        self.augmentations = augmentations
-        self.device = device
-        self.autocast = autocast
-        self.log = log
-        self.shared_draws = shared_draws
-        self.processes = processes
-        self._no_labels: dict[int, Tensor] = {}
-        judged = [role.target for role in roles.values() if role.kind == "discriminator"]
-        self._judged = {spec.field(one) for one in judged if isinstance(one, str) and latent_role(one) is None}
-        self._seen, self._total = 0, total
-        self._images: Tensor | None = None
-        self._progress: Tensor | None = None
-
-    def as_real(self, field: str, sample: Tensor) -> Tensor:
-        """Real samples of a field as the augmentations want them to be; the same tensor where nobody judges them."""
-        if field in self._judged:
-            for augmentation in self.augmentations:
-                sample = augmentation.real(sample)
-        return sample
-
-    def tell(self, images: int) -> None:
-        """So many images were shown. Tensors that nobody has asked for are not made."""
-        self._seen = images
-        if self._images is not None:
-            self._images.fill_(images)
-        if self._progress is not None:
-            self._progress.fill_(min(images / self._total, 1.0))
-
-    @property
-    def images(self) -> Tensor:
-        """0-dim int64; the same tensor each time, so that recorded updates see it change."""
-        if self._images is None:
-            self._images = torch.tensor(self._seen, device=self.device)
-        return self._images
-
-    @property
-    def progress(self) -> Tensor:
-        """0-dim float32; the same tensor each time."""
-        if self._progress is None:
-            self._progress = torch.tensor(min(self._seen / self._total, 1.0), device=self.device)
-        return self._progress
-
-    def no_labels(self, n: int) -> Tensor:
-        """(n,) zeros, for players that read none; the same tensor each time."""
-        if n not in self._no_labels:
-            self._no_labels[n] = torch.zeros(n, dtype=torch.int64, device=self.device)
-        return self._no_labels[n]
