@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import Any, Unpack
@@ -171,10 +170,8 @@ def _train(
     if world.leads:
         log.info("data: %s", describe_feed(feed))
     unseen = held_out(game, samples, registry(), device) if recipe.health.held_out and world.leads else None
-    # the ramp keeps noise out of the average, and there is none in weights that were trained
-    trained = parent is not None and parent.whole(game.generator_role())
     evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
-    watching = watch(game, folder, extra, unseen, evaluators, replace(recipe.ema, ramp=0) if trained else recipe.ema)
+    watching = watch(game, folder, extra, unseen, evaluators, recipe.ema)
     if progress:
         watching.stack.append(shown_progress(watching.health.news))
     if world.leads:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import patience
 import pytest
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -24,8 +25,9 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def browser(chromium) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=patience.MILLISECONDS)
     with sync_playwright() as play:
         running = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield running

@@ -151,10 +151,6 @@ class ParentConfig:
     licence: Line | None = None
     fresh: list[Line] = field(default_factory=list)
 
-    def whole(self, role: str) -> bool:
-        """True if all layers of a player started from it."""
-        return not any(one.partition(".")[0] == role for one in self.fresh)
-
 
 @dataclass(frozen=True, config=_STRICT)
 class Config:

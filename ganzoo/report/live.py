@@ -17,8 +17,8 @@ log = logging.getLogger("ganzoo")
 _REST = 20.0
 """Drawing takes a page's time at most once in so many times of it, so that training keeps the processor."""
 _LEAST_SECONDS = 5.0
-_PATIENCE = 120.0
-"""Seconds after which a page that is being drawn is given up."""
+_PATIENCE = 600.0
+"""Seconds after which a page that is being drawn is given up; of low priority, it may take minutes beside others."""
 
 
 class LivePage:

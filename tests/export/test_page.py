@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import patience
 import pytest
 import torch
 import yaml
@@ -306,7 +307,7 @@ def test_a_runtime_of_ones_own_is_taken_unpacked_or_packed(npm, tmp_path):
 
 def get(of: Player, path: str) -> tuple[int, Any, bytes]:
     try:
-        with urllib.request.urlopen(of.url + path, timeout=20) as answer:
+        with urllib.request.urlopen(of.url + path, timeout=patience.SECONDS) as answer:
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
@@ -334,12 +335,12 @@ def test_a_served_page_follows_the_model(small_run, tmp_path, exported, monkeypa
         ended = threading.Event()
         thread = threading.Thread(target=served.follow, args=(ended,))
         thread.start()
-        for _ in range(1000):
+        for _ in range(5000):
             if "the page keeps the model that it has" in caplog.text:
                 break
             time.sleep(0.02)
         ended.set()
-        thread.join(20)
+        thread.join()
         assert caplog.text.count("the page keeps the model that it has") == 1, "it is not tried again and again"
         assert "123,456 images seen" in json.loads(get(served, "model/facts.json")[2])["about"]
     finally:

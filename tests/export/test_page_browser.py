@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from patience import MILLISECONDS as SOON
 from PIL import Image
 from staticfiles import served
 from torch import Tensor
@@ -36,8 +37,6 @@ NO_GPU = "No available adapters."
 """What Chromium warns of when a page asks whether there is a GPU."""
 STYLES = pytest.param("styles", marks=pytest.mark.slow)
 """A StyleGAN2 is traced in two parts, which takes longest of all."""
-SOON = 60_000
-"""Milliseconds; a busy machine takes its time to begin."""
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +114,14 @@ def opened(browser) -> Iterator[Callable[..., Any]]:
 
     def show(address: str, ready: str = " ms by WebAssembly", **options: Any) -> Any:
         contexts.append(browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options}))
+        contexts[-1].set_default_timeout(SOON)
         page = contexts[-1].new_page()
         page.on("console", lambda message: said.append(message.text) if message.text != NO_GPU else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         own = (address, "data:", "blob:")
         page.on("request", lambda request: None if request.url.startswith(own) else said.append(request.url))
         page.goto(address)
-        expect(page.locator("#status")).to_contain_text(ready, timeout=SOON)
+        expect(page.locator("#status")).to_contain_text(ready)
         return page
 
     yield show
@@ -197,12 +197,12 @@ def test_a_gpu_makes_the_same_samples(browser, chromium, engine, tmp_path):
         with served(tmp_path / "page") as address:
             page = other.new_page()
             page.goto(address)
-            expect(page.locator("#status")).to_contain_text(" ms by WebAssembly", timeout=SOON)
+            expect(page.locator("#status")).to_contain_text(" ms by WebAssembly")
             page.wait_for_timeout(2000)
             if page.locator("#devices").is_hidden():
                 pytest.skip("this Chromium has no WebGPU, not even in software")
             page.select_option("#device", "webgpu")
-            expect(page.locator("#status")).to_contain_text(" ms by WebGPU", timeout=5 * SOON)
+            expect(page.locator("#status")).to_contain_text(" ms by WebGPU", timeout=2 * SOON)
             model = ganzoo.load("dcgan-fashion-mnist")
             assert near(shown(page, model.target), model.sample(16, seed=0))
     finally:
@@ -279,7 +279,7 @@ def test_a_walk_goes_from_seed_to_seed(opened, address_of):
     page = opened(address_of("labels"))
     page.fill("#pace", "3")
     page.keyboard.press("Space")
-    expect(page.locator("#seed")).not_to_have_value("0", timeout=SOON)
+    expect(page.locator("#seed")).not_to_have_value("0")
     assert page.get_attribute("#walk", "aria-pressed") == "true"
     page.keyboard.press("Space")
     assert page.get_attribute("#walk", "aria-pressed") == "false"
@@ -346,7 +346,7 @@ def test_a_translator_takes_a_picture_that_is_dropped_onto_it(opened, address_of
         }""",
         list(data),
     )
-    expect(page.locator("#status")).to_contain_text("Translated in", timeout=SOON)
+    expect(page.locator("#status")).to_contain_text("Translated in")
     for number, to in ((0, "b"), (1, "a")):
         if number:
             page.select_option("#direction", label="b to a")
@@ -368,7 +368,7 @@ def test_a_page_of_a_run_follows_its_model(browser, model_of, engine, tmp_path):
     page = browser.new_page()
     try:
         page.goto(player.url)
-        expect(page.locator("#status")).to_contain_text(" ms by WebAssembly", timeout=SOON)
+        expect(page.locator("#status")).to_contain_text(" ms by WebAssembly")
         page.fill("#seed", "3")
         assert near(shown(page, model.target), model.sample(16, seed=3))
         with torch.no_grad():
@@ -376,15 +376,12 @@ def test_a_page_of_a_run_follows_its_model(browser, model_of, engine, tmp_path):
                 weight.mul_(1.5)
         save_tensors(model.generator.state_dict(), folder / "model.safetensors")
         assert player.renew()
-        for _ in range(400):
-            if page.evaluate("model.facts.version") == player._version:
-                break
-            page.wait_for_timeout(50)
+        page.wait_for_function("version => model.facts.version === version", arg=player._version, timeout=SOON)
         assert near(shown(page, model.target), model.sample(16, seed=3)) and page.input_value("#seed") == "3"
         assert page.inner_text("#live") == "live"
     finally:
         player.close()
-    expect(page.locator("#live")).to_have_text("over", timeout=SOON)
+    expect(page.locator("#live")).to_have_text("over")
     page.close()
 
 

@@ -23,6 +23,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import patience
 import pytest
 import tomli_w
 import torch
@@ -457,7 +458,7 @@ def test_distance_is_that_of_pixels_from_black_to_white():
 
 def get(server: ReportServer, path: str = "/", **headers: str) -> tuple[int, str, dict]:
     port = server._server.server_address[1]
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience.SECONDS)
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     found = answer.status, answer.read().decode(), dict(answer.headers)
@@ -469,7 +470,7 @@ def drawn(server: ReportServer, path: str = "/") -> tuple[int, str, dict]:
     """What the server answers once the page that asking has drawn is there."""
     server.live._next = 0.0
     get(server, path)
-    server.live._drawing.join(60)
+    server.live._drawing.join()
     return get(server, path)
 
 
@@ -484,6 +485,7 @@ class Stub:
 def served(tmp_path):
     server = ReportServer()
     server.on_start(Stub(empty_run(tmp_path / "run")))
+    server.live._next = float("inf")  # `drawn` asks for a page: others need none, and each takes seconds
     yield server
     server.live.keep = lambda: None  # drawing takes seconds
     server.close()
@@ -506,12 +508,12 @@ def test_the_page_answers_at_once_while_another_is_drawn(served, tmp_path, monke
 
     def slow(self, out, version):
         begin.set()
-        return not go.wait(60)
+        return not go.wait(patience.SECONDS)
 
     monkeypatch.setattr(LivePage, "_draw", slow)
     rows(tmp_path / "run", {"images": 500, "loss/D": 1.0})
     served.live._next = 0.0
-    assert get(served)[1] == first and begin.wait(60)
+    assert get(served)[1] == first and begin.wait(patience.SECONDS)
     assert get(served)[1] == first and served.live._drawing.is_alive()
     go.set()
     monkeypatch.undo()
@@ -523,7 +525,15 @@ def test_before_the_first_page_the_server_says_that_it_is_being_drawn(served):
 
 
 def connection(server: ReportServer) -> socket.socket:
-    return socket.create_connection(server._server.server_address, timeout=20)
+    return socket.create_connection(server._server.server_address, timeout=patience.SECONDS)
+
+
+def ended(one: socket.socket) -> bool:
+    """Whether the server closed it; it is a reset if what was sent had not been read yet."""
+    try:
+        return one.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.0\r\nA: "])
@@ -531,7 +541,7 @@ def test_connections_that_ask_for_nothing_are_closed(served, monkeypatch, begun)
     monkeypatch.setattr(loopback, "_LONGEST", 0.2)
     with connection(served) as idle:
         idle.sendall(begun)
-        assert idle.recv(1) == b""
+        assert ended(idle)
 
 
 def test_a_connection_is_closed_though_it_goes_on_talking(served, monkeypatch):
@@ -550,7 +560,7 @@ def test_few_connections_are_held_and_the_page_is_still_answered(served):
     with contextlib.ExitStack() as many:
         held = [many.enter_context(connection(served)) for _ in range(3 * loopback._MOST)]
         assert get(served, "/version")[0] == 200
-        assert held[0].recv(1) == b"", "the oldest had to go"
+        assert ended(held[0]), "the oldest had to go"
         assert len(served._server._open) <= loopback._MOST
 
 
@@ -561,13 +571,15 @@ def test_without_a_free_descriptor_connections_wait_and_no_time_is_burnt(served,
         calls.append(self)
         raise OSError(errno.EMFILE, "Too many open files")
 
+    begun = time.monotonic()
     with monkeypatch.context() as patch, connection(served) as waiting:
         patch.setattr(ThreadingHTTPServer, "get_request", refuse)
         waiting.sendall(b"GET /version HTTP/1.0\r\nHost: localhost:1\r\n\r\n")
         time.sleep(0.7)
         patch.undo()
+        most = 2 + (time.monotonic() - begun) / loopback._PAUSE  # a busy machine sleeps longer than it was told
         assert waiting.recv(8) == b"HTTP/1.0"
-    assert len(calls) <= 5
+    assert 0 < len(calls) <= most
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import tomli_w
+from patience import MILLISECONDS as SOON
 from PIL import Image
 
 from ganzoo.models import pictures
@@ -56,6 +57,7 @@ def opened(browser, folder, tmp_path) -> Iterator[Any]:
 
     def show(address: str = "", width: int = 1280, **options: Any) -> Any:
         contexts.append(browser.new_context(viewport={"width": width, "height": 800}, **options))
+        contexts[-1].set_default_timeout(SOON)
         page = contexts[-1].new_page()
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -107,7 +109,7 @@ def test_the_keyboard_does_everything(opened):
     assert position(page) == "4,000 images"
     page.keyboard.press("Space")
     assert page.get_attribute("#play", "aria-pressed") == "true"
-    sync_api.expect(page.locator("#play")).to_have_attribute("aria-pressed", "false", timeout=10_000)
+    sync_api.expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
     assert position(page) == "4,000 images", "the film stops at its end"
     page.focus("#play")
     page.keyboard.press("Enter")
@@ -229,12 +231,12 @@ def test_a_live_page_follows_the_run_and_keeps_its_place(opened, folder, tmp_pat
     server.on_start(Run(live))
     try:
         page = opened(server.url)
-        sync_api.expect(page.locator("#live")).to_have_text("live", timeout=60_000)  # the first page is being drawn
+        sync_api.expect(page.locator("#live")).to_have_text("live")  # the first page is being drawn
         page.fill("#slider", "1")
         with (live / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"images": 4_500, "loss/D": 7.0}) + "\n")
         server.live._next = 0.0
-        sync_api.expect(page.locator(".facts")).to_contain_text("4,500 of 5,000", timeout=30_000)
+        sync_api.expect(page.locator(".facts")).to_contain_text("4,500 of 5,000")
         sync_api.expect(page.locator("#position")).to_have_text("1,000 images")
         page.context.close()
     finally:
@@ -246,9 +248,9 @@ def test_a_live_page_tells_when_the_run_is_over(browser, folder, tmp_path):
     server.on_start(Run(shutil.copytree(folder, tmp_path / "live")))
     page = browser.new_page()
     try:
-        page.goto(server.url)
-        sync_api.expect(page.locator("#live")).to_have_text("live", timeout=60_000)  # the first page is being drawn
+        page.goto(server.url, timeout=SOON)
+        sync_api.expect(page.locator("#live")).to_have_text("live")  # the first page is being drawn
     finally:
         server.close()
-    sync_api.expect(page.locator("#live")).to_have_text("over", timeout=15_000)
+    sync_api.expect(page.locator("#live")).to_have_text("over")
     page.close()

@@ -68,6 +68,18 @@ def test_both_players_and_the_average_start_from_the_weights(small, parent):
     assert all(torch.allclose(child[name], given[name], atol=1e-5) for name in child)
 
 
+def test_the_average_leaves_the_weights_that_it_started_from(small, parent):
+    ema = {"half_life_images": 10_000}
+    run = train(small(init={"model": str(parent)}, optimizer={"lr": 0.05}, ema=ema), "child")
+    average, last = averages(run), players(run)["G"]
+    given = load_file(parent / "model" / "model.safetensors")
+
+    def distance(one, other):
+        return sum((one[name] - other[name]).square().sum() for name in one).sqrt()
+
+    assert distance(average, last) < 0.5 * distance(last, given)
+
+
 def test_another_recipe_with_the_same_network_starts_from_it(small, parent):
     first = First()
     train(small(name="other", data={"name": "grid"}, loss={"name": "hinge"}, init={"model": str(parent)}), "child",
