@@ -54,8 +54,9 @@ TINY = {
     "gaussian": {"name": "gaussian"},
     "ring": {"name": "ring"},
     "pair": {"name": "pair", "path": "a:b", "size": 32},
-    "paired": {"name": "paired", "path": "a:b", "size": 32, "load_size": 36, "flip": True},
 }
+PAIRED = {"paired": {"name": "paired", "path": "a:b", "size": 32, "load_size": 36, "flip": True}}
+"""What has the fields of another; it has a covering design of its own."""
 
 Combination = tuple[str, str, str, str, str, str]
 
@@ -113,7 +114,7 @@ def tiny_data() -> Path:
 
 def recipe_of(combination: Combination) -> Recipe:
     generator, discriminator, loss, penalty, augmentation, data = combination
-    where = dict(TINY[data])
+    where = dict((TINY | PAIRED)[data])
     if "path" in where:
         where["path"] = ":".join(str(tiny_data() / name) for name in str(where["path"]).split(":"))
 
@@ -169,6 +170,13 @@ def test_every_three_components_train_together_or_are_refused(rows):
         assert trains_or_is_refused(combination) in ("trained", "refused")
 
 
+def test_every_two_components_and_pairs_train_together_or_are_refused():
+    *others, _ = axes()
+    _, judges, _, _, augmentations = others
+    rows = [*covering(others, 2), *covering([["cyclegan"], judges, ["cyclegan"], ["none"], augmentations], 1)]
+    assert {trains_or_is_refused((*row[:5], "paired")) for row in rows} == {"trained", "refused"}
+
+
 @pytest.fixture
 def with_pairs(monkeypatch) -> Registry:
     """What is installed, and an example plugin whose discriminator judges pairs."""
@@ -180,7 +188,7 @@ def with_pairs(monkeypatch) -> Registry:
 def test_every_three_components_train_on_pairs_together_or_are_refused(with_pairs):
     *_, penalties, augmentations, _ = axes()
     levels = [["pix2pix", "cyclegan"], ["pix2pix", "patchgan"], ["pix2pix", "cyclegan"], penalties, augmentations]
-    outcomes = {row: trains_or_is_refused(row, with_pairs) for row in covering([*levels, ["paired", "colour32"]], 3)}
+    outcomes = {row: trains_or_is_refused(row, with_pairs) for row in covering([*levels, [*PAIRED, "colour32"]], 3)}
     assert set(outcomes.values()) == {"trained", "refused"}
     judged = [row for row, outcome in outcomes.items() if row[1:3] == ("pix2pix", "pix2pix") and outcome == "trained"]
     assert {row[3] for row in judged} >= {"none", "r1", "r2", "gradient-penalty", "lecam"}
@@ -225,7 +233,8 @@ def test_what_should_train_trains_and_what_should_not_is_refused(combination, ex
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_the_whole_product_trains_or_is_refused():
-    rows = list(itertools.product(*axes()))
+    *others, data = axes()
+    rows = list(itertools.product(*others, [*data, *PAIRED]))
     random.Random(0).shuffle(rows)
     begun, outcomes = time.monotonic(), {}
     for row in rows:
