@@ -73,8 +73,8 @@ BIGGAN_MINI: dict[str, Any] = {
     "ema": {"half_life_images": 4_000},
     "trainer": {"fake_labels": "uniform"},
 }
-"""`biggan` an eighth as wide as at 64 pixels, for minutes on a CPU: 3,750 updates of either network.
+"""`biggan-cifar` an eighth as wide, with z in every block, for minutes on a CPU: 3,750 updates of either network.
 
-What counts there is the number of updates, so batches are small, D learns twice as fast instead of twice as often, and
-step sizes are four times those of the paper's D.
+What counts there is the number of updates, so batches are small, D learns twice as fast instead of oftener, and steps
+are longer.
 """

@@ -30,7 +30,7 @@ class CrossFade(ganzoo.Augmentation):
         if not self.level.fading:
             return fine_NCHW
         coarse_NCHW = doubled(pooled(sample, 2 * factor), 2 * factor)
-        return coarse_NCHW.lerp(fine_NCHW, self.level.alpha)
+        return coarse_NCHW.lerp(fine_NCHW, self.level.alpha.to(sample.dtype))
 
     def forward(self, sample: Tensor) -> Tensor:
         """Nothing: what is generated fades in within the generator."""
