@@ -277,8 +277,8 @@ def test_labels_join_the_latent_before_it_is_normalised_and_choose_the_logit():
     joined = torch.cat([z, maker.class_vector[label]], 1)
     joined = joined / (joined.square().mean(1, keepdim=True) + 1e-8).sqrt()
     for layer in maker.mapping.layers:
-        joined = leaky_relu(layer(joined), 0.2) * math.sqrt(2)
-    torch.testing.assert_close(maker.map(z, label)[:, 0], joined)
+        joined = leaky_relu(layer(joined), 0.2)  # the √2 is in the next layer's gain
+    torch.testing.assert_close(maker.map(z, label)[:, 0], math.sqrt(2) * joined)
     x = torch.randn(4, 1, 16, 16).double()
     every = torch.stack([judge(x, torch.full((4,), one)) for one in range(3)], 1)
     assert torch.equal(judge(x, label), every[range(4), label]) and every.std(1).min() > 0

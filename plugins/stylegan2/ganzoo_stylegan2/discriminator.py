@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import ganzoo
 
-from .layers import Convolution, Linear, activate
+from .layers import GAIN, Convolution, Linear, rectify
 from .mapping import Mapping
 from .networks import SMALLEST, ChannelBase, positive, refuse_unlabelled, smallest_map, widths
 
@@ -57,20 +57,23 @@ class StyleGAN2Discriminator(ganzoo.Discriminator):
         sides = sorted(channels, reverse=True)
         self.from_rgb = Convolution(target.shape[0], channels[sides[0]], 1)
         self.levels = nn.Sequential(
-            *(_Level(channels[side], channels[side // 2], architecture == "residual") for side in sides[:-1])
+            *(
+                _Level(channels[side], channels[side // 2], architecture == "residual", 1.0 if number else GAIN)
+                for number, side in enumerate(sides[:-1])
+            )
         )
         last = channels[SMALLEST]
         self.last = Convolution(last + 1, last, 3)
-        self.dense = Linear(last * math.prod(smallest_map(target)), last)
-        self.logit = Linear(last, last if conditional else 1)
+        self.dense = Linear(last * math.prod(smallest_map(target)), last, gain=GAIN)
+        self.logit = Linear(last, last if conditional else 1, gain=GAIN)
         layers = positive("mapping_layers", mapping_layers)
         self.label_mapping = Mapping(0, classes, last, layers) if conditional else None
 
     def forward(self, sample: Tensor, label: Tensor) -> Tensor:
         """sample: (N, C, H, W); label: (N,) int64, read only if conditional. Returns raw logits, (N,)."""
-        x = self.levels(activate(self.from_rgb(sample)))
-        x = activate(self.last(append_deviation(x, self.group_size)))
-        features_NF = self.logit(activate(self.dense(x.flatten(1))))
+        x = self.levels(rectify(self.from_rgb(sample)))
+        x = rectify(self.last(append_deviation(x, self.group_size)))
+        features_NF = self.logit(rectify(self.dense(x.flatten(1))))
         if self.label_mapping is None:
             return features_NF.flatten()
         mapped_NF = self.label_mapping(None, label)
@@ -78,18 +81,21 @@ class StyleGAN2Discriminator(ganzoo.Discriminator):
 
 
 class _Level(nn.Module):
-    """Two 3x3 convolutions, the second of which halves the side, and perhaps a 1x1 convolution past both."""
+    """Two 3x3 convolutions, the second of which halves the side, and perhaps a 1x1 convolution past both.
 
-    def __init__(self, inputs: int, outputs: int, residual: bool) -> None:
+    gain: of what it reads.
+    """
+
+    def __init__(self, inputs: int, outputs: int, residual: bool, gain: float = 1.0) -> None:
         super().__init__()
-        self.keep = Convolution(inputs, inputs, 3)
-        self.halve = Convolution(inputs, outputs, 3, down=True)
-        self.skip = Convolution(inputs, outputs, 1, bias=False, down=True) if residual else None
+        self.keep = Convolution(inputs, inputs, 3, gain=gain)
+        self.halve = Convolution(inputs, outputs, 3, down=True, gain=GAIN)
+        self.skip = Convolution(inputs, outputs, 1, bias=False, down=True, gain=gain / GAIN) if residual else None
 
     def forward(self, x: Tensor) -> Tensor:
-        y = activate(self.halve(activate(self.keep(x))))
-        # two summands of unit variance
-        return y if self.skip is None else (y + self.skip(x)) * math.sqrt(0.5)
+        y = rectify(self.halve(rectify(self.keep(x))))
+        # two summands of unit variance are halved in theirs, which takes back the √2 that y is due
+        return y * GAIN if self.skip is None else y + self.skip(x)
 
 
 def append_deviation(x_NCHW: Tensor, group_size: int) -> Tensor:
@@ -98,17 +104,20 @@ def append_deviation(x_NCHW: Tensor, group_size: int) -> Tensor:
     group_size: 0 is the whole batch. A batch that does not divide makes groups whose sizes differ by one at most.
     Returns (N, C + 1, H, W). Karras et al. 2018 (arXiv:1710.10196), section 3.
     """
-    n, _, height, width = x_NCHW.shape
+    n = len(x_NCHW)
     groups = math.ceil(n / group_size) if group_size else 1
     size, larger = divmod(n, groups)
+    if not larger:
+        return _append_deviation(x_NCHW, groups)
     cut = larger * (size + 1)
     parts = ((x_NCHW[:cut], larger), (x_NCHW[cut:], groups - larger))
-    deviations_N = torch.cat([_deviation(part, count) for part, count in parts if count])
-    return torch.cat([x_NCHW, deviations_N[:, None, None, None].expand(-1, 1, height, width)], dim=1)
+    return torch.cat([_append_deviation(part, count) for part, count in parts])
 
 
-def _deviation(x_NCHW: Tensor, groups: int) -> Tensor:
-    """The deviation of each sample's group, (N,), of `groups` groups of neighbours."""
-    x = x_NCHW.unflatten(0, (groups, -1))
-    deviation_G = (x.var(dim=1, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
-    return deviation_G.repeat_interleave(x.shape[1])
+def _append_deviation(x_NCHW: Tensor, groups: int) -> Tensor:
+    """The same for `groups` groups of neighbours, all of one size."""
+    x_GMCHW = x_NCHW.unflatten(0, (groups, -1))
+    deviation_G = (x_GMCHW.var(dim=1, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    size, height, width = x_GMCHW.shape[1], *x_NCHW.shape[2:]
+    deviation_N1HW = deviation_G.view(-1, 1, 1, 1, 1).expand(-1, size, 1, height, width).flatten(0, 1)
+    return torch.cat([x_NCHW, deviation_N1HW], dim=1)

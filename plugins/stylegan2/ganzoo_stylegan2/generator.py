@@ -7,7 +7,8 @@ Papers: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleG
 Differences from the papers:
 - The sum of the RGB pictures is clamped to the data's range, with a gradient that leads back into it (see `bounds`),
   because samples keep to that range here, while training too. Unbounded data get the bare sum, as in the papers.
-- Modulation scales activations instead of weights, which gives the same numbers (see `modulated_convolution`).
+- Modulation scales activations instead of weights, which gives the same numbers (see `modulated_convolution`); the √2
+  of LeakyReLU and the equalised rate of demodulated weights are part of the demodulation (see `styled`).
 - Style mixing draws its crossover for each sample.
 - Other sides of m·2^k, the same k for both and 4 to 7 as the smaller m, from a constant of those m.
 
@@ -17,17 +18,20 @@ Suffixes: N batch, Z latent, S style (the papers' w), L styles of a sample, C co
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import ganzoo
 
 from .bounds import keep_within
-from .layers import Filter, Linear, activate, modulated_convolution
+from .layers import GAIN, Filter, Linear, modulated_convolution
 from .mapping import Mapping
 from .mixing import follow_mean, mix
 from .networks import SMALLEST, ChannelBase, positive, refuse_translation, refuse_unlabelled, smallest_map, widths
+from .styled import demodulation, finish
 
 
 class StyleGAN2Generator(ganzoo.Generator):
@@ -88,20 +92,27 @@ class StyleGAN2Generator(ganzoo.Generator):
         """style: (N, L, S). Returns (N, C, H, W) in the data's range; noise is random only while training."""
         x = self.constant.expand(style.shape[0], -1, -1, -1)
         picture = None
+        # the affine layers of all levels have the same equalised rate, so the style is scaled in place of their weights
+        styles = (style / math.sqrt(style.shape[2])).unbind(1)
         for level, block in enumerate(self.levels):
-            x, picture = block(x, picture, style[:, max(2 * level - 1, 0) : 2 * level + 2])
+            x, picture = block(x, picture, styles[max(2 * level - 1, 0) : 2 * level + 2])
         if not self.target.bounded:
             return picture
         return keep_within(self.target.scaled(picture), self.target.low, self.target.high)
 
     def forward(self, source: Tensor, label: Tensor) -> Tensor:
         """source: z (N, Z); label: (N,) int64, read only if conditional. Returns (N, C, H, W) in the data's range."""
-        style = self.map(source, label)
-        if self.training:
+        if not self.training:
+            return self.synthesise(self.map(source, label))
+        if not self.mixing:
+            style = self.map(source, label)
             follow_mean(self.mean_style, style[:, 0])
-            if self.mixing:
-                style = mix(style, self.map(torch.randn_like(source), label), self.mixing, self.styles)
-        return self.synthesise(style)
+            return self.synthesise(style)
+        # both styles of a sample in one pass through the mapping
+        both = self.map(torch.cat([source, torch.randn_like(source)]), label.repeat(2))
+        style, other = both.chunk(2)
+        follow_mean(self.mean_style, style[:, 0])
+        return self.synthesise(mix(style, other, self.mixing, self.styles))
 
     def truncated(self, source: Tensor, label: Tensor, truncation: float) -> Tensor:
         """Pull the styles towards their mean over training: 1 leaves them, 0 gives the mean sample.
@@ -121,39 +132,53 @@ class _Level(nn.Module):
     def __init__(self, inputs: int | None, outputs: int, style: int, sides: tuple[int, int], colours: int) -> None:
         super().__init__()
         self.up = None if inputs is None else _StyledConvolution(inputs, outputs, style, sides, up=True)
-        self.keep = _StyledConvolution(outputs, outputs, style, sides)
+        # the constant is the one map that no LeakyReLU has given
+        self.keep = _StyledConvolution(outputs, outputs, style, sides, gain=1.0 if inputs is None else GAIN)
         self.rgb = _ToRGB(outputs, colours, style)
         self.filter = None if inputs is None else Filter(gain=4.0)
 
-    def forward(self, x: Tensor, picture: Tensor | None, style_NLS: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, picture: Tensor | None, styles_NS: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         if self.up is not None:
-            x = self.up(x, style_NLS[:, 0])
-        x = self.keep(x, style_NLS[:, -2])
+            x = self.up(x, styles_NS[0])
+        x = self.keep(x, styles_NS[-2])
         # the pictures are summed in the precision of the weights, under autocast too
-        rgb = self.rgb(x, style_NLS[:, -1]).to(self.rgb.weight.dtype)
+        rgb = self.rgb(x, styles_NS[-1]).to(self.rgb.weight.dtype)
         return x, rgb if picture is None else self.filter.upsample(picture) + rgb
 
 
-class _StyledConvolution(nn.Module):
-    """A modulated 3x3 convolution, noise for each pixel, bias and LeakyReLU."""
+class _Affine(Linear):
+    """From a style, already scaled by the equalised rate 1/√S, to a scale for each channel."""
 
-    def __init__(self, inputs: int, outputs: int, style: int, sides: tuple[int, int], up: bool = False) -> None:
+    def __init__(self, style: int, outputs: int) -> None:
+        super().__init__(style, outputs, bias=1.0, gain=math.sqrt(style))
+
+
+class _StyledConvolution(nn.Module):
+    """A modulated 3x3 convolution, demodulation, noise for each pixel, bias and LeakyReLU.
+
+    gain: of the map that it reads.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, style: int, sides: tuple[int, int], up: bool = False, gain: float = GAIN
+    ) -> None:
         super().__init__()
-        self.affine = Linear(style, inputs, bias=1.0)
+        self.affine = _Affine(style, inputs)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
-        self.gain = 1 / math.sqrt(9 * inputs)
+        self.rate, self.gain = 1 / math.sqrt(9 * inputs), gain
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise", torch.randn(*sides))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.filter = Filter(gain=4.0) if up else None
 
     def forward(self, x: Tensor, style_NS: Tensor) -> Tensor:
-        x = modulated_convolution(x, self.weight * self.gain, self.affine(style_NS), up=self.filter)
+        style_NI = self.affine(style_NS)
+        x = modulated_convolution(x, self.weight, style_NI, self.filter)
+        scale_NO = demodulation(self.weight, style_NI, self.rate, self.gain)
         noise = self.noise
         if self.training:
             noise = torch.randn(len(x), 1, *self.noise.shape, dtype=noise.dtype, device=x.device)
-        x = x + (noise * self.noise_strength).to(x.dtype) + self.bias.to(x.dtype)[:, None, None]
-        return activate(x)
+        return finish(x, *(one.to(x.dtype) for one in (scale_NO, noise, self.noise_strength, self.bias)))
 
 
 class _ToRGB(nn.Module):
@@ -161,11 +186,11 @@ class _ToRGB(nn.Module):
 
     def __init__(self, inputs: int, colours: int, style: int) -> None:
         super().__init__()
-        self.affine = Linear(style, inputs, bias=1.0)
+        self.affine = _Affine(style, inputs)
         self.weight = nn.Parameter(torch.randn(colours, inputs, 1, 1))
-        self.gain = 1 / math.sqrt(inputs)
+        self.gain = GAIN / math.sqrt(inputs)
         self.bias = nn.Parameter(torch.zeros(colours))
 
     def forward(self, x: Tensor, style_NS: Tensor) -> Tensor:
-        x = modulated_convolution(x, self.weight * self.gain, self.affine(style_NS), demodulate=False)
-        return x + self.bias.to(x.dtype)[:, None, None]
+        x = x * self.affine(style_NS).to(x.dtype)[:, :, None, None]
+        return functional.conv2d(x, self.weight * self.gain, self.bias)

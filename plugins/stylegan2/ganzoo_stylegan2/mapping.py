@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .layers import Linear, activate, normalise, unlowered
+from .layers import GAIN, Linear, normalise, rectify, unlowered
 
 LR_MULTIPLIER = 0.01
 """The mapping network learns at a hundredth of the others' step size; arXiv:1812.04948, appendix C."""
@@ -30,7 +30,8 @@ class Mapping(nn.Module):
         self.embedding = Linear(classes, style) if classes else None
         inputs = latent + (style if classes else 0)
         self.layers = nn.ModuleList(
-            Linear(inputs if layer == 0 else style, style, lr_multiplier=LR_MULTIPLIER) for layer in range(layers)
+            Linear(style if layer else inputs, style, lr_multiplier=LR_MULTIPLIER, gain=GAIN if layer else 1.0)
+            for layer in range(layers)
         )
 
     def forward(self, latent_NZ: Tensor | None, label_N: Tensor) -> Tensor:
@@ -42,5 +43,5 @@ class Mapping(nn.Module):
                 parts.append(normalise(self.embedding(one_hot)))
             x = torch.cat(parts, dim=1)
             for layer in self.layers:
-                x = activate(layer(x))
-        return x
+                x = rectify(layer(x))
+            return x * GAIN

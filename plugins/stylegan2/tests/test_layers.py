@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ganzoo_stylegan2.layers import Convolution, Filter, Linear, activate, modulated_convolution, normalise
+from ganzoo_stylegan2.layers import Convolution, Filter, Linear, activate, modulated_convolution, normalise, rectify
+from ganzoo_stylegan2.styled import demodulation
 
 TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0])
 
@@ -25,6 +26,14 @@ def with_zeros(x: torch.Tensor) -> torch.Tensor:
     return wide
 
 
+def modulated(
+    x: torch.Tensor, weight: torch.Tensor, style: torch.Tensor, demodulate: bool = True, up: Filter | None = None
+) -> torch.Tensor:
+    """As a styled layer does it."""
+    y = modulated_convolution(x, weight, style, up)
+    return y * demodulation(weight, style).to(y.dtype)[:, :, None, None] if demodulate else y
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("demodulate", [False, True])
 @pytest.mark.parametrize("kernel", [1, 3])
@@ -39,7 +48,7 @@ def test_modulation_gives_each_sample_the_weights_of_the_paper(kernel, demodulat
         if demodulate:
             own = own / (own.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()  # equation 3
         expected.append(functional.conv2d(sample[None], own, padding=kernel // 2))
-    torch.testing.assert_close(modulated_convolution(x, weight, style, demodulate), torch.cat(expected))
+    torch.testing.assert_close(modulated(x, weight, style, demodulate), torch.cat(expected))
 
 
 def test_modulated_doubling_is_zeros_convolution_and_filter():
@@ -54,7 +63,7 @@ def test_modulated_doubling_is_zeros_convolution_and_filter():
         first = functional.conv2d(functional.pad(with_zeros(sample[None]), (2, 1, 2, 1)), own.flip((2, 3)))
         assert torch.equal(first[:, :, 1:, 1:], wide[:, :, 1:, 1:])
         expected.append(4 * filtered(first, 1))
-    result = modulated_convolution(x, weight, style, up=Filter(gain=4.0))
+    result = modulated(x, weight, style, up=Filter(gain=4.0))
     assert result.shape == (2, 3, 8, 8)
     torch.testing.assert_close(result, torch.cat(expected))
 
@@ -62,16 +71,16 @@ def test_modulated_doubling_is_zeros_convolution_and_filter():
 def test_demodulation_brings_any_style_back_to_unit_variance():
     torch.manual_seed(0)
     x, weight = torch.randn(4, 64, 16, 16), torch.randn(32, 64, 3, 3)
-    result = modulated_convolution(x, weight, 50 * torch.rand(4, 64) + 1)[:, :, 1:-1, 1:-1]
+    result = modulated(x, weight, 50 * torch.rand(4, 64) + 1)[:, :, 1:-1, 1:-1]
     assert result.std().item() == pytest.approx(1, abs=0.05)
 
 
 def test_modulation_keeps_to_bfloat16_under_autocast():
     torch.manual_seed(0)
     x, weight, style = torch.randn(2, 16, 8, 8), torch.randn(8, 16, 3, 3), torch.rand(2, 16) + 0.5
-    exact = modulated_convolution(x, weight, style)
+    exact = modulated(x, weight, style)
     with torch.autocast("cpu", torch.bfloat16):
-        low = modulated_convolution(x.bfloat16(), weight, style)
+        low = modulated(x.bfloat16(), weight, style)
     assert low.dtype == torch.bfloat16
     torch.testing.assert_close(low.float(), exact, rtol=0.05, atol=0.05)
 
@@ -115,6 +124,17 @@ def test_equalised_layers_store_unit_weights_and_scale_them_when_used():
     assert dense(torch.randn(1000, 400)).std().item() == pytest.approx(1, rel=0.05)
 
 
+@pytest.mark.parametrize("make", [lambda gain: Linear(4, 3, gain=gain), lambda gain: Convolution(4, 3, 3, gain=gain)])
+def test_a_gain_multiplies_what_a_layer_reads_but_not_its_bias(make):
+    torch.manual_seed(0)
+    plain, scaled = make(1.0), make(2.5)
+    scaled.load_state_dict(plain.state_dict())
+    for bias in (plain.bias, scaled.bias):
+        torch.nn.init.constant_(bias, 0.7)
+    x = torch.randn(2, 4, 5, 5) if isinstance(plain, Convolution) else torch.randn(2, 4)
+    torch.testing.assert_close(scaled(x), plain(2.5 * x))
+
+
 def test_a_step_of_adam_moves_a_slow_layer_by_its_multiplier():
     layers = {multiplier: Linear(16, 16, lr_multiplier=multiplier) for multiplier in (1.0, 0.01)}
     moved = {}
@@ -128,6 +148,7 @@ def test_a_step_of_adam_moves_a_slow_layer_by_its_multiplier():
 
 def test_activation_and_normalisation_keep_the_mean_square():
     torch.testing.assert_close(activate(torch.tensor([1.0, -1.0])), torch.tensor([2**0.5, -0.2 * 2**0.5]))
+    torch.testing.assert_close(2**0.5 * rectify(torch.tensor([1.0, -1.0])), activate(torch.tensor([1.0, -1.0])))
     row = normalise(torch.tensor([[3.0, 4.0]]))
     torch.testing.assert_close(row, torch.tensor([[3.0, 4.0]]) / 12.5**0.5)
     assert normalise(torch.zeros(1, 4)).eq(0).all()
