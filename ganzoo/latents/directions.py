@@ -52,12 +52,13 @@ def _readers(model: Model, draws: Cloud) -> Iterator[Tensor]:
     """What each affine layer that reads the latents makes of them, as (F, D)."""
     generator: Any = model.generator
     some = draws.latents[:2]
-    layers: dict[nn.Module, Tensor] = {}
+    layers: dict[nn.Module, tuple[Tensor, float]] = {}
     inside = [one for one in generator.modules() if next(one.children(), None) is None and one is not generator]
 
     def look(module: nn.Module, given: tuple[Any, ...]) -> None:
-        if len(given) == 1 and isinstance(given[0], Tensor) and _begins_with(given[0], some.values):
-            layers[module] = given[0][:1].detach().cpu().clone()
+        share = _share(given[0], some.values) if len(given) == 1 and isinstance(given[0], Tensor) else None
+        if share:
+            layers[module] = given[0][:1].detach().cpu().clone(), share
 
     hooks = [module.register_forward_pre_hook(look) for module in inside]
     try:
@@ -66,31 +67,35 @@ def _readers(model: Model, draws: Cloud) -> Iterator[Tensor]:
     finally:
         for hook in hooks:
             hook.remove()
-    for module, given in layers.items():
-        reach = _reach(module, given, draws)
+    for module, (given, share) in layers.items():
+        reach = _reach(module, given, share, draws)
         if reach is not None:
             yield reach
 
 
-def _begins_with(given: Tensor, values: Tensor) -> bool:
-    """True for rows that are the latents, with labels behind them or without."""
+def _share(given: Tensor, values: Tensor) -> float | None:
+    """The number by which rows are the latents, with labels behind them or without; None if they are something else."""
     if (
         len(given) != len(values)
         or given[0].numel() < values.shape[1]
         or given.flatten(1).shape[1] > 16 * values.shape[1]
     ):
-        return False
-    return torch.equal(given.flatten(1)[:, : values.shape[1]].float().cpu(), values)
+        return None
+    rows = given.flatten(1)[:, : values.shape[1]].float().cpu()
+    share = float((rows * values).sum() / values.square().sum())
+    return share if torch.allclose(rows, share * values, rtol=1e-5, atol=0.0) else None
 
 
-def _reach(module: nn.Module, given: Tensor, draws: Cloud) -> Tensor | None:
-    """A of a layer that gives A·x + b, as (F, D): from its answers to unit vectors. None if it is not affine."""
+def _reach(module: nn.Module, given: Tensor, share: float, draws: Cloud) -> Tensor | None:
+    """A of a layer that gives A·x + b for latents x, of which it reads a share, as (F, D): from its answers to unit
+    vectors. None if it is not affine.
+    """
     width = draws.mean.shape[0]
     device = device_of(module) if next(module.parameters(), None) is not None else torch.device("cpu")
 
     def answer(values_ND: Tensor) -> Tensor:
         rows = torch.zeros(len(values_ND), given[0].numel())
-        rows[:, :width] = values_ND
+        rows[:, :width] = share * values_ND
         result = module(rows.reshape(len(rows), *given.shape[1:]).to(device))
         answers: Tensor = result.flatten(1).float().cpu()
         return answers

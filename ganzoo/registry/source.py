@@ -31,7 +31,8 @@ class Description:
 
 
 def describe(target: str) -> Description:
-    """Read "package.module:Class" from the module's source; only the package above it is imported.
+    """Read "package.module:Class" from the module's source, or of the one that it has the class from; only the package
+    above it is imported.
 
     Raises `PluginError` if there is no such source.
     """
@@ -45,13 +46,25 @@ def describe(target: str) -> Description:
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     if name not in classes:
-        return Description("", ())
+        elsewhere = _imported(tree, spec.parent or "", name)
+        return describe(elsewhere) if elsewhere else Description("", ())
     lineage = _lineage(classes[name], classes)
     constructors = [
         node for cls in lineage for node in cls.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"
     ]
     doc = next((text for cls in lineage if (text := ast.get_docstring(cls))), "")
     return Description(doc, _options(constructors[0].args) if constructors else ())
+
+
+def _imported(tree: ast.Module, package: str, name: str) -> str | None:
+    """Where a module of the package has a name from, as "package.module:Class"."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            module = importlib.util.resolve_name("." * node.level + node.module, package)
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return f"{module}:{alias.name}"
+    return None
 
 
 def _lineage(cls: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> list[ast.ClassDef]:

@@ -178,6 +178,9 @@ class _Joint:
     def logits(self, sample):
         return self.a * sample.square()
 
+    def both(self):
+        return self.logits(self.real), self.logits(self.made)
+
     def log(self, name, value):
         assert name in ("D(real)", "D(fake)") and value.isfinite()
 
