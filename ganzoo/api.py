@@ -171,7 +171,7 @@ def _train(
         log.info("data: %s", describe_feed(feed))
     unseen = held_out(game, samples, registry(), device) if recipe.health.held_out and world.leads else None
     evaluators = [Evaluator(game, registry(), device)] if recipe.eval.every and world.leads else []
-    watching = watch(game, folder, extra, unseen, evaluators, recipe.ema)
+    watching = watch(game, folder, extra, unseen, evaluators)
     if progress:
         watching.stack.append(shown_progress(watching.health.news))
     if world.leads:

@@ -113,7 +113,7 @@ def _run(recipe: Recipe, folder: Path, state: dict[str, object] | None, registry
     evaluators = [Evaluator(game, registry, _CPU)] if recipe.eval.every else []
     # checkpoints by the clock are the stack's, which writes all of them at once
     quiet = replace(game, recipe=replace(recipe, checkpoints=replace(recipe.checkpoints, minutes=math.inf)))
-    watching = watch(quiet, folder, (), unseen, evaluators, recipe.ema)
+    watching = watch(quiet, folder, (), unseen, evaluators)
     write_atomically(folder / RECIPE, recipe.dump().encode())
     seat = Seat(game, feed, _CPU, "fp32", watching.stack, folder)
     if state:

@@ -120,9 +120,11 @@ def unusable(cls: type[optim.Optimizer], options: Optimizer, scaled: bool = Fals
 
 def _asks_for_more(cls: type[optim.Optimizer]) -> bool:
     """True for an optimiser that has to be given something at each step, as LBFGS a closure."""
-    collecting = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    asked = list(inspect.signature(cls.step).parameters.values())[1:]
-    return any(one.default is one.empty and one.kind not in collecting for one in asked)
+    try:
+        inspect.signature(cls.step).bind(None)
+    except TypeError:
+        return True
+    return False
 
 
 def _makes_no_difference(cls: type[optim.Optimizer], given: Mapping[str, Any], name: str) -> bool:

@@ -268,8 +268,8 @@ class Recorder:
                 self._make_room(why)
         self.beside(partial(compute, given), meter)
         meter.settle()
-        both = enumerate(zip(played, left(), strict=False))  # nothing is played where that failed
-        if recording and not (played and all(alike(*pair, exact, each=not kind) for kind, pair in both)):
+        both = enumerate(zip(played, left(), strict=False))  # nothing is played where that failed; gradients come first
+        if recording and not (played and all(alike(*pair, exact, each=kind == 0) for kind, pair in both)):
             self._refuse(chain, why)
 
     def beside(self, update: Callable[[], _T], meter: Meter) -> _T:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..contract import Callback
 from ..models import CONFIG
-from ..recipes import Ema, Game
+from ..recipes import Game
 from .callbacks import (
     CheckpointWriter,
     EarlyStopping,
@@ -37,7 +37,6 @@ def watch(
     extra: tuple[Callback, ...],
     unseen: HeldOut | None,
     evaluators: Sequence[Evaluator],
-    ema: Ema,
 ) -> Watch:
     """Who watches a run: the game's and the caller's callbacks, then what averages, judges, logs, shows and saves."""
     recipe = game.recipe
@@ -45,7 +44,7 @@ def watch(
     metrics = MetricsWriter(recipe.metrics.every, health.news)
     writer = CheckpointWriter(recipe.checkpoints, _seconds(folder), health.spare)
     early = EarlyStopping(recipe.stop, recipe.patient_about, _seconds(folder))
-    averages = [MovingAverage(ema)] if ema.half_life_images else []
+    averages = [MovingAverage(recipe.ema)] if recipe.ema.half_life_images else []
     shown = PreviewWriter(recipe.previews)
     stack = [*game.callbacks.values(), *extra, *averages, health, metrics, *evaluators, shown, early, writer]
     return Watch(stack, health, metrics, writer)

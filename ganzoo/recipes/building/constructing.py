@@ -10,10 +10,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from ...contract import (
-    says_course,
-    told,
-)
+from ...contract import says_course, told
 from ...errors import Incompatible, did_you_mean
 from ...registry import Registry
 from ..options import Part

@@ -6,9 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...contract import (
-    Phase,
-)
+from ...contract import Phase
 from ...errors import GanzooError, Incompatible, first_line
 from ...registry import Registry
 from .game import Game

@@ -15,7 +15,7 @@ import numpy as np
 import ganzoo
 from ganzoo_stylegan2.parts import SMALLEST, channels, level_of
 
-from .generator import NAME
+from .sizes import NAME
 
 FUSED_FROM = 128
 """Where a file doesn't say otherwise, convolutions that double to this side or beyond have their kernels mirrored."""

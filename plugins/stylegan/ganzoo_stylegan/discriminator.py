@@ -23,9 +23,8 @@ from ganzoo_stylegan2.parts import (
     refuse_unlabelled,
 )
 
-from .generator import NAME
 from .layers import Resampling
-from .sizes import square_widths
+from .sizes import NAME, square_widths
 
 
 class StyleGANDiscriminator(ganzoo.Discriminator):
@@ -51,7 +50,7 @@ class StyleGANDiscriminator(ganzoo.Discriminator):
     ) -> None:
         super().__init__()
         refuse_unlabelled("discriminator", conditional, classes, NAME)
-        channels = square_widths(target, channel_base, channel_max, NAME)
+        channels = square_widths(target, channel_base, channel_max)
         if group_size < 0:
             raise ValueError(f"group_size is at least 1, or 0 for the whole batch, not {group_size}")
         self.group_size, self.conditional = group_size, conditional

@@ -29,9 +29,7 @@ from ganzoo_stylegan2.parts import (
 )
 
 from .layers import AdaptiveNorm, Resampling
-from .sizes import square_widths
-
-NAME = "stylegan"
+from .sizes import NAME, square_widths
 
 
 class StyleGANGenerator(ganzoo.Generator):
@@ -64,7 +62,7 @@ class StyleGANGenerator(ganzoo.Generator):
         super().__init__()
         refuse_translation(source, NAME)
         refuse_unlabelled("generator", conditional, classes, NAME)
-        channels = square_widths(target, channel_base, channel_max, NAME)
+        channels = square_widths(target, channel_base, channel_max)
         if not 0 <= mixing <= 1:
             raise ValueError(f"mixing is a probability, not {mixing}")
         self.target, self.latent, self.mixing = target, positive("latent", latent), mixing

@@ -5,16 +5,18 @@ from __future__ import annotations
 import ganzoo
 from ganzoo_stylegan2.parts import SMALLEST, ChannelBase, widths
 
+NAME = "stylegan"
 
-def square_widths(target: ganzoo.Sample, channel_base: ChannelBase, channel_max: int, network: str) -> dict[int, int]:
+
+def square_widths(target: ganzoo.Sample, channel_base: ChannelBase, channel_max: int) -> dict[int, int]:
     """Channels by side, from 4 up to the picture's: base / side, at most `channel_max`.
 
-    network: what a refusal calls it. Raises `Incompatible` unless the side of a square is 8, 16, 32 …
+    Raises `Incompatible` unless the side of a square is 8, 16, 32 …
     """
-    ganzoo.halvings(target, network, (SMALLEST,))
+    ganzoo.halvings(target, NAME, (SMALLEST,))
     height, width = target.shape[1:]
     if height != width:
         raise ganzoo.Incompatible(
-            f"{network} makes square images; the data are {height}x{width}: try `--set data.size={min(height, width)}`"
+            f"{NAME} makes square images; the data are {height}x{width}: try `--set data.size={min(height, width)}`"
         )
-    return widths(target, channel_base, channel_max, network)
+    return widths(target, channel_base, channel_max, NAME)
