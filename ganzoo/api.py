@@ -105,8 +105,8 @@ def train(
     found = recipe if isinstance(recipe, Recipe) else resolve(recipe, request, registry())
     folder = Path(out) if out else default_folder(found, request)
     place = local_device(pick_device(device))
-    precision = pick_precision(found.trainer.precision, place)
     game = check(found, registry())
+    precision = pick_precision(found.trainer.precision, place, game.players.values())
     if found.trainer.deterministic:
         set_deterministic(game.players, place)
     refuse_misplaced(game, callbacks)

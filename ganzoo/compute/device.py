@@ -6,7 +6,7 @@ import contextlib
 import os
 import platform
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -67,15 +67,31 @@ def _processor() -> str:
         return platform.processor()
 
 
-def pick_precision(name: str, device: torch.device) -> str:
-    """auto takes bf16 where a CUDA device computes in it, else fp32. Raises `UsageError` for tf32 without CUDA."""
+def pick_precision(name: str, device: torch.device, players: Iterable[nn.Module]) -> str:
+    """auto takes bf16 for convolutions where the device computes them in it, else fp32.
+
+    Without convolutions it is fp32: three digits are enough for pixels, not for points. Raises `UsageError` for tf32
+    without CUDA.
+    """
     if name == "auto":
-        # torch's own answer counts devices that only emulate it, slowly or without convolutions
-        computes = device.type == "cuda" and torch.cuda.get_device_capability(device) >= _FIRST_WITH_BF16
-        return "bf16" if computes else "fp32"
+        layers = [layer for player in players for layer in player.modules()]
+        convolutional = any(weight.dim() == 4 for layer in layers for weight in layer.parameters(recurse=False))
+        return "bf16" if convolutional and _computes_bf16(device, layers) else "fp32"
     if name == "tf32" and device.type != "cuda":
         raise UsageError(f"precision tf32 needs a CUDA device, this run is on {device.type}: use fp32 or auto")
     return name
+
+
+def _computes_bf16(device: torch.device, layers: Iterable[nn.Module]) -> bool:
+    """True where bf16 is faster: on GPUs from Ampere on, and on processors with AMX where no layer has groups.
+
+    torch's own answer counts GPUs that only emulate it, slowly or without convolutions. oneDNN convolves groups of
+    channels more slowly in bf16 than in fp32.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= _FIRST_WITH_BF16
+    grouped = any(getattr(layer, "groups", 1) != 1 for layer in layers)
+    return device.type == "cpu" and not grouped and bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def set_precision(

@@ -22,9 +22,23 @@ def test_bf16_is_chosen_where_the_device_of_the_run_computes_in_it(monkeypatch, 
     asked = []
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: asked.append(device) or capability)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: True)
-    assert pick_precision("auto", CUDA) == precision
+    assert pick_precision("auto", CUDA, [nn.Conv2d(1, 1, 3)]) == precision
     assert asked == [CUDA]
-    assert pick_precision("auto", torch.device("cpu")) == "fp32"
+    assert pick_precision("auto", CUDA, [nn.Linear(2, 2)]) == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("amx", "layer", "precision"),
+    [
+        (True, nn.Conv2d(4, 4, 3), "bf16"),
+        (True, nn.Conv2d(4, 4, 3, groups=2), "fp32"),
+        (True, nn.Linear(4, 4), "fp32"),
+        (False, nn.Conv2d(4, 4, 3), "fp32"),
+    ],
+)
+def test_bf16_is_chosen_on_a_processor_that_convolves_faster_in_it(monkeypatch, amx, layer, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx, "avx512_bf16": True})
+    assert pick_precision("auto", torch.device("cpu"), [nn.Sequential(layer)]) == precision
 
 
 @pytest.fixture

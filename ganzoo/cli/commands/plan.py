@@ -37,8 +37,8 @@ def plan(recipe: str, as_json: bool, **options: Any) -> None:
         raise UsageError("ganzoo plan measures one process: start it without torchrun, with one process's --batch")
     resolved = resolve(recipe, Request(**request(options)), registry())
     device = pick_device(options["device"])
-    precision = pick_precision(resolved.trainer.precision, device)
     game = check(resolved, registry())
+    precision = pick_precision(resolved.trainer.precision, device, game.players.values())
     if resolved.trainer.deterministic:
         set_deterministic(game.players, device)
     known = dict(describe(game, str(device), precision))

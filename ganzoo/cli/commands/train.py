@@ -128,8 +128,8 @@ def check(recipe: str, as_json: bool, **options: Any) -> None:
 
     resolved = resolve(recipe, Request(**_request(options)), registry())
     device = pick_device(options["device"])
-    precision = pick_precision(resolved.trainer.precision, device)
     game = check_(resolved, registry())
+    precision = pick_precision(resolved.trainer.precision, device, game.players.values())
     rows = describe(game, str(device), precision) + fast_path(game, device, precision)
     if as_json:
         click.echo(json.dumps({"plan": dict(rows), "recipe": resolved.to_dict()}, indent=2))

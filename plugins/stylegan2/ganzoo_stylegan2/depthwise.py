@@ -35,6 +35,8 @@ def depthwise(x_NCHW: Tensor, kernel_C1KK: Tensor, steps: Steps) -> Tensor:
 def _precision(x: Tensor) -> torch.dtype:
     kind = x.device.type
     lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) and x.dtype != torch.float64
+    if kind == "cpu":  # whose bf16 is slow where channels do not mix
+        return torch.float32 if lowered else x.dtype
     return torch.get_autocast_dtype(kind) if lowered else x.dtype
 
 
