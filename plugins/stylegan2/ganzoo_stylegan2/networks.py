@@ -60,5 +60,5 @@ def refuse_unlabelled(kind: str, conditional: bool, classes: int, network: str =
     if conditional and classes == 0:
         raise ganzoo.Incompatible(
             f"{kind} {network} is to be conditional, but the data have no labels: "
-            f"leave out `--set {kind}.conditional=true` or choose data with labels"
+            f"say `--set {kind}.conditional=false` or choose data with labels"
         )
