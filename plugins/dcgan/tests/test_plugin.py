@@ -57,8 +57,10 @@ def test_dcgan_trains_as_radford_did_for_25_epochs():
     assert recipe["generator"]["latent_distribution"] == "uniform" and recipe["generator"]["kernel"] == 5
 
 
-def test_dcgan_mnist_trains_for_50_epochs():
-    assert recipes.DCGAN_MNIST["images"] == 50 * 10_000 and recipes.DCGAN_MNIST["batch"] == 256
+def test_keras_settings_are_kept_under_their_own_name_with_the_same_networks():
+    keras = recipes.DCGAN_MNIST_KERAS
+    assert keras["images"] == 50 * 10_000 and keras["batch"] == 256
+    assert recipes.DCGAN_MNIST["generator"] == keras["generator"]
 
 
 def test_the_tutorials_generator_learns_from_the_fakes_that_d_has_judged():
