@@ -93,7 +93,7 @@ def movement(before: Tensor, now: Sequence[Tensor]) -> Tensor:
     Weights of equalised layers and of mapping networks are large and take small steps: in a norm of all they would hide
     that others move. Tensors that were zero count only if all were: coming to anything is then a movement of 1.
     """
-    were = before.split([len(tensor) for tensor in now])
+    were = torch.split(before, [len(tensor) for tensor in now])
     size, step = _norms(were), _norms([b - a for a, b in zip(were, now, strict=True)])
     began = size > 0
     shares = torch.where(began, step / size.clamp_min(_TINY), torch.zeros_like(step))
