@@ -39,6 +39,7 @@ class Conversion:
 
     target: the samples that are made.  source: those that are translated, None for latents.
     generator, discriminator: None where the file has none.  classes: of a conditional model.
+    judges_pairs: the discriminator sees samples beside those that they were made from.
     any_size: the network takes pictures of other sizes than the target's; the file does not say which.
     clamps: ganzoo's network clamps its samples to the target's range, the original does not.
     notes: a line each for what was recomputed, or is computed otherwise than by the original.
@@ -49,6 +50,7 @@ class Conversion:
     discriminator: Converted | None = None
     source: Sample | None = None
     classes: int = 0
+    judges_pairs: bool = False
     any_size: bool = False
     clamps: bool = False
     notes: Sequence[str] = field(default=())

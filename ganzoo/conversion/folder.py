@@ -139,7 +139,7 @@ def _fitted(kind: str, network: Converted, conversion: Conversion, registry: Reg
 def _construct(kind: str, network: Converted, conversion: Conversion, registry: Registry) -> Callable[[], nn.Module]:
     cls = registry.load(kind, network.name)
     options = checked_options(cls, network.options, 3, f"{kind} {network.name}")
-    source = conversion.source if kind == "generator" else None
+    source = conversion.source if kind == "generator" or conversion.judges_pairs else None
     return lambda: cls(source, conversion.target, conversion.classes, **options)
 
 

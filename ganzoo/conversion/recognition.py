@@ -81,9 +81,9 @@ def _merged(conversions: Sequence[Conversion], files: Sequence[Path]) -> Convers
             f"{' and '.join(printable(str(path), 300) for path in files)} hold {len(makers)} generators: "
             "give the file of one, and perhaps that of its discriminator"
         )
-    judge = next((one.discriminator for one in conversions if one.discriminator), None)
+    judge = next((one for one in conversions if one.discriminator), makers[0])
     notes = dict.fromkeys(note for one in conversions for note in one.notes)
-    return replace(makers[0], discriminator=judge, notes=tuple(notes))
+    return replace(makers[0], discriminator=judge.discriminator, judges_pairs=judge.judges_pairs, notes=tuple(notes))
 
 
 def _described(content: Any) -> str:

@@ -191,7 +191,7 @@ class StreamFeed(Feed):
     def _placed(self, name: str, tensor: Tensor, draw: BatchDraw) -> Tensor:
         """A field as training gets it. Workers overwrite what they have read; of pictures others are made at once."""
         sample = self._spec.fields[name]
-        own = tensor if sample.is_image else tensor.clone()
+        own = tensor.clone() if self._count and not sample.is_image else tensor
         return normalise(_sent(own, self._device), sample, draw.mirrored, draw.corner)
 
     def _plan(self) -> BatchDraw:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ganzoo")
 _LOADED = (CONFIG, WEIGHTS)
+_RUNS = "runs"
+"""The folder in which `ganzoo train` puts runs, unless it is told another."""
 
 
 def model_folder(model: str | Path, revision: str | None = None, token: str | None = None) -> Path:
@@ -75,7 +77,8 @@ def _folder_of_ours(named: Trained, token: str | None) -> Path:
 def hub_reference(model: str, revision: str | None = None) -> Reference:
     """The model on the Hub that "MODEL" means, if no folder of that name holds one. Asks nobody.
 
-    Raises `UsageError`, or `ModelError` for what looks like a mistyped folder: one beside models that are here.
+    Raises `UsageError`, or `ModelError` for what looks like a mistyped folder, or one to come: beside models that are
+    here, or where `ganzoo train` puts runs.
     """
     folder = Path(model)
     beside = {one.name: str(one) for one in sorted(folder.parent.glob("*/")) if local_folder(one)}
@@ -87,8 +90,9 @@ def hub_reference(model: str, revision: str | None = None) -> Reference:
             f"there is no model '{model}'{hint}: give a run folder, a model folder, a name that `ganzoo models` shows "
             "or user/name on the Hub"
         )
-    if beside and "@" not in model and not revision:
-        hint = hint or f"; {folder.parent} has {', '.join(list(beside.values())[:5])}"
+    if (beside or folder.parts[0] == _RUNS) and "@" not in model and not revision:
+        others = f"; {folder.parent} has {', '.join(list(beside.values())[:5])}" if beside else ""
+        hint = hint or others
         raise ModelError(f"there is no folder {model}{hint}; for a model of that name on the Hub write {model}@main")
     return parse_reference(model, revision)
 

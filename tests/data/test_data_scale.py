@@ -91,18 +91,34 @@ def test_batches_do_not_follow_one_another_in_memory():
     assert sorted(torch.cat(handed).flatten().tolist()) == list(range(COUNT))
 
 
-def test_pictures_that_workers_have_read_are_not_copied_before_they_are_normalised():
-    class Copies(TorchDispatchMode):
-        def __torch_dispatch__(self, operation, types, arguments=(), options=None):
-            names.append(operation._schema.name)
-            return operation(*arguments, **(options or {}))
+class Operations(TorchDispatchMode):
+    """Notes the names of all operations."""
 
-    names: list[str] = []
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+        self.names.append(operation._schema.name)
+        return operation(*arguments, **(options or {}))
+
+
+def test_pictures_that_workers_have_read_are_not_copied_before_they_are_normalised():
     feed = feed_of(stream(), 2)
     feed.next()
-    with Copies():
+    with Operations() as seen:
         feed.next()
-    assert "aten::clone" not in names and "aten::mul_" in names
+    assert "aten::clone" not in seen.names and "aten::mul_" in seen.names
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_no_picture_is_copied_only_if_workers_have_read_it(workers):
+    values = DataSpec({"value": Sample((1,), -torch.inf, torch.inf)})
+    feed = make_feed(Stream(COUNT, value, None), values, 5, 0, CPU, workers=workers)
+    feed.next()
+    with Operations() as seen:
+        feed.next()
+    assert ("aten::clone" in seen.names) is (workers > 0)
 
 
 def value(index: int) -> dict[str, Tensor]:

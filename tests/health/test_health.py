@@ -110,8 +110,20 @@ def test_gradient_norm_and_movement():
     assert signals.gradient_norm(layer.parameters()) is None
     layer.weight.grad = torch.tensor([[3.0, 4.0]])
     assert signals.gradient_norm(layer.parameters()).item() == pytest.approx(5)
-    before = signals.some_weights(layer)
-    assert signals.movement(before, before) == 0 and signals.movement(before, 2 * before).item() == pytest.approx(1)
+    (before,) = signals.some_weights(layer)
+    assert signals.movement(before, [before]) == 0 and signals.movement(before, [2 * before]).item() == pytest.approx(1)
+
+
+def test_large_weights_that_take_small_steps_do_not_hide_that_others_move():
+    """As in a mapping network: its weights have a deviation of 100 where others' have 1, and take the same steps."""
+    torch.manual_seed(0)
+    player = nn.ModuleList([nn.Linear(8, 8), nn.Linear(8, 8)])
+    nn.init.normal_(player[0].weight, std=100.0)
+    before = torch.cat(signals.some_weights(player))
+    with torch.no_grad():
+        for parameter in player.parameters():
+            parameter += 0.01
+    assert 0.005 < signals.movement(before, signals.some_weights(player)).item() < 0.1
 
 
 # --- what a loss says by itself -------------------------------------------------------------------------------------
@@ -741,6 +753,7 @@ def test_healthy_runs_fail_nowhere(name):
 def test_a_player_that_starts_at_zero_has_moved_by_one_and_no_more():
     from ganzoo.training.callbacks import signals
 
-    assert signals.movement(torch.zeros(2), torch.tensor([5.0, 5.0])).item() == 1
-    assert signals.movement(torch.zeros(2), torch.zeros(2)).item() == 0
-    assert signals.movement(torch.tensor([3.0, 4.0]), torch.tensor([3.0, 6.0])).item() == pytest.approx(0.4)
+    assert signals.movement(torch.zeros(2), [torch.tensor([5.0, 5.0])]).item() == 1
+    assert signals.movement(torch.zeros(2), [torch.zeros(2)]).item() == 0
+    before, bias = torch.tensor([3.0, 4.0, 0.0]), torch.tensor([5.0])
+    assert signals.movement(before, [torch.tensor([3.0, 6.0]), bias]).item() == pytest.approx(0.4)

@@ -293,6 +293,8 @@ def test_a_mistyped_folder_is_not_asked_of_the_hub(hub, run_of, tmp_path, monkey
         assert "on the Hub write alice/dcgan-seed9@main" in str(caught.value)
     with pytest.raises(ModelError, match="there is no folder alice/model; alice has alice/dcgan-seed0"):
         ganzoo.load("alice/model")
+    with pytest.raises(ModelError, match="there is no folder runs/dcgan-seed0; for a model of that name on the Hub"):
+        ganzoo.load("runs/dcgan-seed0")  # where a run that has not begun will be
     assert len(hub.log) == mark
     assert ganzoo.load("alice/model@main").target.shape == (1, 28, 28)
     assert ganzoo.load("alice/model", revision="main").target.shape == (1, 28, 28)

@@ -53,7 +53,8 @@ class HealthMonitor(Callback):
             self._judge.load_state_dict(self._judged)
         for role, player in run.players.items():
             known = self._first.get(role)
-            self._first[role] = signals.some_weights(player) if known is None else known.to(run.device)
+            first = torch.cat(signals.some_weights(player)) if known is None else known.to(run.device)
+            self._first[role] = first
 
     def watches(self, run: Trainer, phase: Phase) -> bool:
         return self._due(run, phase) or (self._held_out is not None and bool(self._held_out.due(run, phase.trains)))

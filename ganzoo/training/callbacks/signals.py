@@ -5,7 +5,7 @@ Suffixes: N batch, S the axes of a sample, M the samples compared with each othe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -80,16 +80,26 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor | None:
     return norm
 
 
-def some_weights(player: nn.Module) -> Tensor:
-    """Some weights of a player in one vector: enough to see whether it moves."""
+def some_weights(player: nn.Module) -> list[Tensor]:
+    """Some weights of some parameter tensors of a player: enough to see whether it moves."""
     tensors = list(player.parameters())
-    some = tensors[:: -(-len(tensors) // _TENSORS)]
-    return torch.cat([tensor.detach().flatten()[:_SLICE] for tensor in some]).float()
+    return [tensor.detach().flatten()[:_SLICE].float() for tensor in tensors[:: -(-len(tensors) // _TENSORS)]]
 
 
-def movement(before: Tensor, now: Tensor) -> Tensor:
-    """How far weights are from where they were, as a multiple of their norm."""
-    # for a player that starts at zero, coming to anything is a movement of 1
-    size = torch.where(before.norm() > 0, before.norm(), now.norm())
-    share: Tensor = (now - before).norm() / size.clamp_min(_TINY)
-    return share
+def movement(before: Tensor, now: Sequence[Tensor]) -> Tensor:
+    """How far weights are from where they were: the root mean square over tensors, each as a multiple of its own norm.
+
+    before: what `some_weights` gave then, in one vector.  now: what it gives.
+    Weights of equalised layers and of mapping networks are large and take small steps: in a norm of all they would hide
+    that others move. Tensors that were zero count only if all were: coming to anything is then a movement of 1.
+    """
+    were = torch.split(before, [len(tensor) for tensor in now])
+    size, step = _norms(were), _norms([b - a for a, b in zip(were, now, strict=True)])
+    began = size > 0
+    shares = torch.where(began, step / size.clamp_min(_TINY), torch.zeros_like(step))
+    mean = (shares.square().sum() / began.sum().clamp_min(1)).sqrt()
+    return torch.where(began.any(), mean, (step > 0).any().to(mean.dtype))
+
+
+def _norms(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack([tensor.norm() for tensor in tensors])

@@ -81,7 +81,7 @@ class DCGANGenerator(ganzoo.Generator):
             ]
         layers += [_double(widths[-1], target.shape[0], kernel, bias=not batch_norm)]
         self.layers = nn.Sequential(*layers)
-        self.layers.apply(initialise)
+        self.apply(initialise)  # the embedding, too: as wide apart as z is, labels would drown it, a picture a class
 
     def sample_latent(self, n: int, device: torch.device) -> Tensor:
         """Draw z, (n, L): U(-1, 1) or N(0, 1) by `latent_distribution`."""

@@ -233,6 +233,13 @@ def test_latents_follow_the_chosen_distribution(distribution, variance):
     assert (z.abs().max() <= 1) == (distribution == "uniform")
 
 
+@pytest.mark.parametrize("cls", [DCGANGenerator, DCGANDiscriminator])
+def test_embeddings_start_as_small_as_other_weights(cls):
+    """Those of G as wide apart as z is would drown it: each class then becomes a single picture."""
+    embedding = cls(None, GRAY_28, 10, width=24, conditional=True).label_embedding.weight
+    assert embedding.std().item() == pytest.approx(0.02, rel=0.1)
+
+
 @pytest.mark.parametrize("conditional", [False, True])
 def test_the_label_matters_exactly_when_conditional(conditional):
     generator = DCGANGenerator(None, GRAY_28, 10, width=4, conditional=conditional).eval()

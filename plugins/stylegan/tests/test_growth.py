@@ -45,10 +45,12 @@ class Stop(ganzoo.Callback):
         run.stop_requested = "enough" if run.images == self.images else None
 
 
-def small(folder: Path, *callbacks: ganzoo.Callback, images: int = 320, **changes) -> ganzoo.Run:
+def small(
+    folder: Path, *callbacks: ganzoo.Callback, recipe: str = "stylegan-mini", images: int = 320, **changes
+) -> ganzoo.Run:
     """A recipe with narrow networks, through 8x8, 16x16 and 32x32: in 40 iterations, unless there are fewer images."""
     return ganzoo.train(
-        "stylegan-mini", images=images, batch=8, seed=1, out=folder, device="cpu", progress=False,
+        recipe, images=images, batch=8, seed=1, out=folder, device="cpu", progress=False,
         callbacks=callbacks, set={**SMALL, **changes},
     )  # fmt: skip
 
@@ -144,6 +146,28 @@ def test_previews_and_the_film_show_every_level(whole):
             values = np.asarray(picture.convert("L")).astype(int)
         steps.append(int((np.diff(values, axis=1) != 0).any(axis=0).sum()))
     assert steps[0] < steps[1] < steps[2], "edges between pixels: there are more of them from level to level"
+
+
+_SLOW = ("stylegan", "stylegan-256", "stylegan-512", "stylegan-1024")
+
+
+@pytest.mark.parametrize(
+    "recipe", ["stylegan-fixed", "stylegan-64", *(pytest.param(one, marks=pytest.mark.slow) for one in _SLOW)]
+)
+def test_published_recipes_are_checked_and_go_on_bit_for_bit(recipe, tmp_path):
+    changes = {"data.name": "fashion-mini", "data.size": 32, "data.flip": False}
+    if recipe != "stylegan-fixed":
+        changes |= {"growth.stable": "20%", "growth.fade": "20%", "growth.batch": [8, 8, 4]}
+        changes |= {"growth.lr_factors": [1.0, 1.0, 1.5]}
+    stop = Stop(48)  # within the first fade
+    whole = small(tmp_path / "whole", Stop(10**9), recipe=recipe, images=128, **changes)
+    assert small(tmp_path / "broken", stop, recipe=recipe, images=128, **changes).images == 48
+    stop.images = 10**9
+    again = small(tmp_path / "broken", stop, recipe=recipe, images=128, **changes)
+    assert again.images == whole.images == 128
+    found, wanted = final(tmp_path / "broken"), final(tmp_path / "whole")
+    assert found.pop("state.json") and wanted.pop("state.json")  # which holds what the callback of this test was told
+    assert found == wanted
 
 
 @pytest.mark.slow

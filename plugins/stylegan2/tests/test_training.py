@@ -19,8 +19,9 @@ def train(out: Path, *callbacks: ganzoo.Callback, **options) -> ganzoo.Run:
     sections = [f"{part}.{name}={value}" for part, given in NETWORKS.items() for name, value in given.items()]
     sections += ["data.size=8", "checkpoints.every=40", "metrics.every=16", "penalty.r1.every=2", "data.limit=32"]
     sections += options.pop("set", [])
+    recipe = options.pop("recipe", "stylegan2-mini")
     return ganzoo.train(
-        "stylegan2-mini", images=80, batch=8, set=sections, out=out, device="cpu", progress=False, callbacks=callbacks,
+        recipe, images=80, batch=8, set=sections, out=out, device="cpu", progress=False, callbacks=callbacks,
         **options,
     )  # fmt: skip
 
@@ -54,6 +55,24 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, conditional):
     for ending, start in (("path-length.mean", 0.0), ("ada.p", 0.5), ("mean_style", 0.0)):
         found = [tensor for name, tensor in one.items() if name.endswith(ending)]
         assert found and all((tensor != start).all() for tensor in found), ending
+
+
+_SLOW = ("stylegan2-256", "stylegan2-512", "stylegan2-1024", "stylegan2-cifar")
+
+
+@pytest.mark.parametrize(
+    "recipe", ["stylegan2", "stylegan2-ada", *(pytest.param(one, marks=pytest.mark.slow) for one in _SLOW)]
+)
+def test_published_recipes_are_checked_and_go_on_to_the_same_bits(tmp_path, recipe):
+    options = {"recipe": recipe, "data": "fashion-mini", "set": ["data.flip=false"]}
+    if recipe == "stylegan2-cifar":
+        options["set"] += ["discriminator.group_size=4"]
+    whole = train(tmp_path / "whole", **options)
+    assert train(tmp_path / "parts", Stop(), **options).stopped == "TEST"
+    parts = train(tmp_path / "parts", **options)
+    assert whole.images == parts.images == 80
+    one, other = state(whole), state(parts)
+    assert one.keys() == other.keys() and all(tensor.equal(other[name]) for name, tensor in one.items())
 
 
 def test_the_published_generator_can_be_truncated(tmp_path):

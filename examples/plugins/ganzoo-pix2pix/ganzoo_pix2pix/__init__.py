@@ -38,7 +38,7 @@ def ganzoo_components() -> Iterable[ganzoo.Component]:
             "converter",
             "pix2pix-zhu",
             "ganzoo_pix2pix.converter:Zhu",
-            "U-Nets (.pth) of pytorch-CycleGAN-and-pix2pix",
+            "U-Nets and PatchGANs (.pth) of pytorch-CycleGAN-and-pix2pix",
             _PAPER,
         ),
         ganzoo.Component("recipe", "pix2pix", "ganzoo_pix2pix:PIX2PIX", "Translates a to b: --data paired:A:B", _PAPER),

@@ -1,4 +1,4 @@
-"""U-Nets that pytorch-CycleGAN-and-pix2pix trained.
+"""U-Nets, and the PatchGANs that judged them, that pytorch-CycleGAN-and-pix2pix trained.
 
 Their layers are the same as here, each level inside the one above. The layout is a fact of the files; no code was taken.
 """
@@ -6,7 +6,7 @@ Their layers are the same as here, each level inside the one above. The layout i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ganzoo
@@ -16,19 +16,25 @@ _LEVEL = r"model\.model\.1\.model((?:\.3\.model)*)"
 _UNUSED = r".*\.(running_mean|running_var|num_batches_tracked)"
 """The program normalises each picture by its own statistics, unless it is told `--eval`."""
 _BATCHES = "BatchNorm by the statistics of each picture, as the program computes without --eval"
+_PATCHES = {"model.0.weight", "model.0.bias", "model.2.weight"}
 _DROPOUT = "dropout, which the program keeps on without --eval, is left out"
 
 
 class Zhu(ganzoo.Converter):
-    """U-Nets (.pth) that pix2pix trained, in the program that is CycleGAN's too."""
+    """U-Nets and PatchGANs (.pth) that pix2pix trained, in the program that is CycleGAN's too."""
 
     origin = "pytorch-CycleGAN-and-pix2pix"
 
     def convert(self, content: Any) -> ganzoo.Conversion | None:
-        """A state dict of G."""
+        """A state dict of G or of D."""
         tensors = self.tensors(content)
-        if tensors is None or "model.model.0.weight" not in tensors:
-            return None
+        if tensors is not None and "model.model.0.weight" in tensors:
+            return self._generator(tensors)
+        if tensors is not None and _PATCHES <= tensors.keys() and tensors["model.0.weight"].shape[2:] == (4, 4):
+            return self._discriminator(tensors)
+        return None
+
+    def _generator(self, tensors: Mapping[str, np.ndarray]) -> ganzoo.Conversion:
         depth = 2 + max(name.count(".3.model") for name in tensors)
         renamed = self.renamed(tensors, [
             (_UNUSED, None),
@@ -49,6 +55,25 @@ class Zhu(ganzoo.Converter):
             makes, ganzoo.Converted("pix2pix", options, renamed), source=reads, any_size=True,
             notes=(_BATCHES, _DROPOUT) if affine else (_DROPOUT,),
         )  # fmt: skip
+
+    def _discriminator(self, tensors: Mapping[str, np.ndarray]) -> ganzoo.Conversion:
+        """Its logits are those that the program learns from: of BatchNorm by the batch, which its batch of 1 makes."""
+        renamed = self.renamed(tensors, [(_UNUSED, None), (r"model\.(\d+\.\w+)", r"body.\1")])
+        kernels = {name: value for name, value in renamed.items() if value.ndim == 4}
+        inner = [name.replace("weight", "bias") for name in sorted(kernels, key=_place)[1:-1]]
+        for name in inner:  # before InstanceNorm the program has biases, which change nothing
+            renamed.pop(name, None)
+        width, channels = renamed["body.0.weight"].shape[:2]
+        affine = any(value.ndim == 1 and name.endswith("weight") for name, value in renamed.items())
+        options = {"width": width, "layers": len(inner), "affine": affine}
+        network, seen = ganzoo.Converted("pix2pix", options, renamed), ganzoo.Sample((channels, 256, 256))
+        return ganzoo.Conversion(
+            seen, discriminator=network, judges_pairs=True, any_size=True, notes=(_BATCHES,) if affine else ()
+        )
+
+
+def _place(name: str) -> int:
+    return int(name.split(".")[1])
 
 
 def _layer(depth: int) -> Callable[[re.Match[str]], str]:

@@ -5,8 +5,8 @@ Paper: Isola, Zhu, Zhou & Efros 2017, "Image-to-Image Translation with Condition
 
 Differences from the paper:
 - `width`, `depth` and `layers` are options, so that small pictures can be translated on a CPU.
-- InstanceNorm in place of BatchNorm, which at the paper's batch of 1 is the same; without a gain and a bias unless the
-  generator's `affine` asks for them.
+- InstanceNorm in place of BatchNorm, which at the paper's batch of 1 is the same; without a gain and a bias unless
+  `affine` asks for them.
 - Pictures are halved down to 2 pixels, not 1, unless `depth` says so.
 - Noise comes from dropout alone, as in the paper, but only in training: a published model gives one answer.
 
@@ -60,10 +60,17 @@ class PatchGAN(ganzoo.Discriminator):
 
     width: channels of the first layer, which double up to eight times as many.
     layers: convolutions of stride 2; with 3 a patch is 70 pixels wide, with 2 it is 34, with 1 it is 16.
+    affine: normalised channels get a gain and a bias, as BatchNorm gives them.
     """
 
     def __init__(
-        self, source: ganzoo.Sample | None, target: ganzoo.Sample, classes: int, width: int = 64, layers: int = 3
+        self,
+        source: ganzoo.Sample | None,
+        target: ganzoo.Sample,
+        classes: int,
+        width: int = 64,
+        layers: int = 3,
+        affine: bool = False,
     ) -> None:
         super().__init__()
         _refuse_values("discriminator pix2pix", source, target)
@@ -77,7 +84,8 @@ class PatchGAN(ganzoo.Discriminator):
         for depth in range(1, layers + 1):
             before, after = (width * min(8, 2 ** (depth - 1 + one)) for one in (0, 1))
             stride = 2 if depth < layers else 1
-            body += [nn.LeakyReLU(0.2), nn.Conv2d(before, after, 4, stride, 1, bias=False), InstanceNorm()]
+            norm = InstanceNorm(after if affine else 0)
+            body += [nn.LeakyReLU(0.2), nn.Conv2d(before, after, 4, stride, 1, bias=False), norm]
         self.body = nn.Sequential(*body, nn.LeakyReLU(0.2), nn.Conv2d(width * min(8, 2**layers), 1, 4, 1, 1))
         self.apply(_initialise)
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from ganzoo.testing import Case, cases
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ganzoo_pix2pix.pix2pix import PatchGAN, UNet
@@ -93,6 +94,41 @@ def original(norm: type[nn.Module], width: int = 4, depth: int = 6, colours: int
     network = nn.Module()
     network.model = level
     return network.requires_grad_(False)
+
+
+def original_judge(norm: type[nn.Module], width: int = 4, channels: int = 4) -> nn.Module:
+    """The program's PatchGAN of three layers, under the names that its files have."""
+    torch.manual_seed(5)
+    bias = norm is nn.InstanceNorm2d
+    layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+    for before, after, stride in ((1, 2, 2), (2, 4, 2), (4, 8, 1)):
+        layers += [nn.Conv2d(before * width, after * width, 4, stride, 1, bias=bias), norm(after * width)]
+        layers += [nn.LeakyReLU(0.2)]
+    network = nn.Module()
+    network.model = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, 1, 1))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.3)
+            nn.init.normal_(module.bias, 0.0, 0.3)
+    return network.requires_grad_(False)
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.InstanceNorm2d])
+def test_a_published_discriminator_is_converted_beside_its_u_net(norm: type[nn.Module], tmp_path: Path) -> None:
+    judge, affine = original_judge(norm), norm is nn.BatchNorm2d
+    torch.save(original(norm).state_dict(), tmp_path / "latest_net_G.pth")
+    torch.save(judge.state_dict(), tmp_path / "latest_net_D.pth")
+    files = ["latest_net_G.pth", "latest_net_D.pth"]
+    command = [sys.executable, "-m", "ganzoo", "convert", *files, "--discriminator", "--out", "model"]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made, seen = ganzoo.Sample((1, 64, 64)), ganzoo.Sample((3, 64, 64))
+    mine = PatchGAN(seen, made, 0, width=4, affine=affine)
+    mine.load_state_dict(load_file(tmp_path / "model" / "discriminator.safetensors"))
+    a, b = torch.rand(1, 3, 64, 64) * 2 - 1, torch.rand(1, 1, 64, 64) * 2 - 1
+    wanted, found = judge.model(torch.cat([a, b], 1)), mine(b, torch.zeros(1, dtype=torch.int64), a)
+    assert wanted.shape == found.shape == (1, 1, 6, 6) and wanted.std() > 0.05
+    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.InstanceNorm2d])
