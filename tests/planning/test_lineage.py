@@ -13,7 +13,7 @@ from ganzoo.planning import fitting, measure
 from ganzoo.registry.registry import registry
 
 FAMILIES = ("progan", "stylegan", "biggan", "r3gan", "sngan")
-RECIPES = [name for name in registry().names("recipe") if name.startswith(FAMILIES)]
+RECIPES = [name for name in registry().names("recipe") if name.startswith(FAMILIES) and name != "r3gan-toy"]
 QUICK = ("progan-mini", "r3gan-mini")
 
 

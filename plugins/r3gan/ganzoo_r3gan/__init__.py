@@ -73,6 +73,14 @@ _COMPONENTS = [
         _PAPER,
         "G 64 k, D 60 k parameters at 1x28x28",
     ),
+    ganzoo.Component(
+        "recipe",
+        "r3gan-toy",
+        f"{_RECIPES}:R3GAN_TOY",
+        "Eight Gaussians: found with R1 and R2, mostly lost with R1 alone",
+        _PAPER,
+        "G 5.4 k, D 16.9 k parameters at 2",
+    ),
 ]
 
 

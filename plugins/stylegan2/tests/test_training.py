@@ -57,12 +57,10 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, conditional):
         assert found and all((tensor != start).all() for tensor in found), ending
 
 
-_SLOW = ("stylegan2-256", "stylegan2-512", "stylegan2-1024", "stylegan2-cifar")
+_SLOW = ("stylegan2-256", "stylegan2-512", "stylegan2-1024", "stylegan2-ada", "stylegan2-cifar")
 
 
-@pytest.mark.parametrize(
-    "recipe", ["stylegan2", "stylegan2-ada", *(pytest.param(one, marks=pytest.mark.slow) for one in _SLOW)]
-)
+@pytest.mark.parametrize("recipe", ["stylegan2", *(pytest.param(one, marks=pytest.mark.slow) for one in _SLOW)])
 def test_published_recipes_are_checked_and_go_on_to_the_same_bits(tmp_path, recipe):
     options = {"recipe": recipe, "data": "fashion-mini", "set": ["data.flip=false"]}
     if recipe == "stylegan2-cifar":
