@@ -127,6 +127,7 @@ class Alternation(ganzoo.Callback):
 
     units: what an iteration of ganzoo is worth.  matrix: measures FLOP/s of matrix products, once a round.
     count: count the FLOPs of one iteration of each.
+    multiple: of so many iterations is a block, so that each has its share of what comes at intervals.
     """
 
     def __init__(
@@ -136,12 +137,13 @@ class Alternation(ganzoo.Callback):
         plan: Plan,
         matrix: Callable[[], float] | None = None,
         count: bool = False,
+        multiple: int = 1,
     ) -> None:
         self.rivals, self.plan = {rival.name: rival for rival in rivals}, plan
         every = {OURS: units, **{rival.name: rival.units for rival in rivals}}
         self.times = Times(every, {name: [] for name in every})
         self.place = 0
-        self._matrix, self._count = matrix, count
+        self._matrix, self._count, self._multiple = matrix, count, multiple
         self._script = self._measure()
 
     def on_start(self, run: Any) -> None:
@@ -201,7 +203,8 @@ class Alternation(ganzoo.Callback):
             yield from self._iterate(name, 1)
             self._wait()
             count, seconds = count + 1, time.perf_counter() - begun
-        return max(1, round(self.plan.seconds * count / seconds))
+        blocks = self.plan.seconds * count / seconds / self._multiple
+        return max(1, round(blocks)) * self._multiple
 
 
 def measure(recipe: str, changes: Mapping[str, Any], alternation: Alternation) -> Times:

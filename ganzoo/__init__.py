@@ -44,7 +44,7 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .api import Run, build, load, train
     from .api import names as list
-    from .compute import DownsampleConv2d, SpectralNorm, UpsampleConv2d
+    from .compute import DownsampleConv2d, SpectralNorm, UpsampleConv2d, differentiated_twice
     from .contract import (
         AdversarialLoss,
         Augmentation,
@@ -83,7 +83,7 @@ _LAZY = {
          "Stream", "StyleSpace", "Survey", "Table", "Turn", "Unpaired", "Varying"],
         ".contract",
     ),
-    **dict.fromkeys(["DownsampleConv2d", "SpectralNorm", "UpsampleConv2d"], ".compute"),
+    **dict.fromkeys(["DownsampleConv2d", "SpectralNorm", "UpsampleConv2d", "differentiated_twice"], ".compute"),
     "HubRepository": ".hub",
     "Model": ".models",
     **dict.fromkeys(["Conversion", "Converted", "Converter", "read_pickle"], ".conversion"),
@@ -159,6 +159,7 @@ __all__ = [
     "Varying",
     "View",
     "build",
+    "differentiated_twice",
     "halvings",
     "hookimpl",
     "list",

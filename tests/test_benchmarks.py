@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,10 +17,22 @@ from torch import nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import cyclegan, data, dcgan, gaussian, mlp, pairs, pictures, sngan, telling, wgan_gp  # noqa: E402
+from benchmarks import (  # noqa: E402
+    cyclegan,
+    data,
+    dcgan,
+    gaussian,
+    mlp,
+    pairs,
+    pictures,
+    sngan,
+    stylegan2,
+    telling,
+    wgan_gp,
+)
 
 SHORT = pairs.Plan(rounds=2, seconds=0.01, warmup=1)
-PAIRED = ("dcgan", "cyclegan", "mlp", "gaussian", "sngan", "wgan_gp")
+PAIRED = ("dcgan", "cyclegan", "mlp", "gaussian", "sngan", "stylegan2", "wgan_gp")
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +129,24 @@ def test_sngan_computes_less_than_the_plain_loop_and_learns_as_it_does():
     told = sngan.run(pairs.Plan(1, 0.01, 1), batch=2, width=4, count=16, workers=0)
     cost = told["mflop_per_image"]
     assert 0 < cost["ganzoo"] < cost["plain"] and [row["rival"] for row in told["ratios"]] == ["plain"]
+
+
+def test_stylegan2_computes_less_than_the_plain_loop():
+    told = stylegan2.run(8, pairs.Plan(1, 0.01, 1), batch=4, count=16, workers=0)
+    cost = told["mflop_per_image"]
+    assert 0 < cost["ganzoo"] < cost["plain"] and [row["rival"] for row in told["ratios"]] == ["plain"]
+
+
+def test_the_networks_of_stylegan2_are_those_of_the_recipe():
+    from ganzoo.recipes.building.build import build
+    from ganzoo.recipes.plan import Request, resolve
+    from ganzoo.registry.registry import registry
+
+    game = build(resolve("stylegan2-mini", Request(set=["data.gray=false"]), registry()), registry())
+    for role, theirs in (("G", stylegan2.Generator(32)), ("D", stylegan2.Discriminator(32))):
+        ours = game.players[role]
+        sizes = [sorted(math.prod(one.shape) for one in player.parameters()) for player in (ours, theirs)]
+        assert sizes[0] == sizes[1], role
 
 
 def test_the_networks_of_sngan_are_those_of_the_plugin():

@@ -29,3 +29,4 @@ from .torchrun import leads as leads
 from .torchrun import local_device as local_device
 from .torchrun import restarted as restarted
 from .torchrun import started_by_torchrun as started_by_torchrun
+from .twice import differentiated_twice as differentiated_twice

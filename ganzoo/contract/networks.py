@@ -106,9 +106,9 @@ class Discriminator(nn.Module):
     judges_batch: bool = False
     """True if it gives one logit for the whole batch, so that a sample has no score of its own."""
 
-    judges_apart: bool = False
-    """True if what it answers of a sample depends on no other sample in the batch: real and generated ones are then
-    judged in one pass."""
+    judges_apart: int = 0
+    """True, or 1, if what it answers of a sample depends on no other sample in the batch; k if only groups of k
+    neighbours meet. Real and generated samples are then judged in one pass, if they make whole groups. 0 if not."""
 
     tells_labels: bool = False
     """True, of the class itself, if it tells labels by a head; then it reads none beside a conditional generator."""

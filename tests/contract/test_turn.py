@@ -111,6 +111,26 @@ def test_real_and_generated_samples_are_judged_in_one_pass_where_they_are_judged
     assert on_real.real and on_fake.maker == "G" and torch.equal(on_fake.logits, fake)
 
 
+@pytest.mark.parametrize(("group", "passes"), [(2, 1), (4, 1), (3, 2), (0, 2)])
+def test_samples_that_meet_in_groups_are_judged_in_one_pass_if_they_make_whole_ones(turn_of, group, passes):
+    turn, _ = turn_of()
+    turn.players["D"] = _Counting()
+    turn.players["D"].judges_apart = group
+    turn._fakes["G"] = torch.full((4, 2), 5.0)
+    turn.both()
+    assert turn.players["D"].asked == passes
+
+
+def test_other_samples_than_the_turns_own_are_judged_in_one_pass_too(turn_of):
+    turn, _ = turn_of()
+    turn.players["D"] = _Apart()
+    one, other = torch.zeros(4, 2), torch.full((4, 2), 5.0)
+    on_one, on_other = turn.both("D", one, other)
+    assert turn.players["D"].asked == 1
+    assert turn.logits(one) is on_one and turn.logits(other) is on_other
+    assert 0 <= on_one[0] < 2 and 10 <= on_other[0] < 12
+
+
 def test_what_has_been_judged_is_not_judged_again_beside_the_other(turn_of):
     turn, _ = turn_of()
     turn.players["D"] = _Apart()

@@ -233,13 +233,19 @@ class Turn:
             )
         return answers[head]
 
-    def both(self, role: str = "D") -> tuple[Tensor, Tensor]:
-        """`logits` of `real` and of `fake()`: of one pass, if the discriminator says that it `judges_apart`."""
-        if getattr(self.players[role], "judges_apart", False):
-            questions = [Question(role, self.real), Question(role, self.fake())]
+    def both(self, role: str = "D", real: Tensor | None = None, fake: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """`logits` of real and of generated samples, by default `real` and `fake()`.
+
+        They are of one pass, if the discriminator says that it `judges_apart`.
+        """
+        samples = self.real if real is None else real, self.fake() if fake is None else fake
+        group = getattr(self.players[role], "judges_apart", 0)
+        if group and not any(len(one) % group for one in samples):
+            questions = [Question(role, one) for one in samples]
             if not any(one.key in self._asked_of for one in questions):
                 self._ask(*questions)
-        return self.logits(self.real, role), self.logits(self.fake(), role)
+        on_real, on_fake = (self.logits(one, role) for one in samples)
+        return on_real, on_fake
 
     def _ask(self, *questions: Question) -> None:
         """Ask one discriminator in one pass, and remember what it answers."""

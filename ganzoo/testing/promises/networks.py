@@ -78,19 +78,20 @@ def pairs(trial: Trial) -> None:
 
 
 def apart(trial: Trial) -> None:
-    """A discriminator that says that it judges samples apart answers the same beside other samples."""
+    """A discriminator that says that it judges samples apart answers the same beside other samples, or groups."""
     network, plan = trial.network(trial.plan).train(), trial.plan
-    if not network.judges_apart:
+    n = 3 * int(getattr(network, "judges_apart", 0))
+    if not n:
         return
     state = {name: value.clone() for name, value in network.state_dict().items()}
-    samples, answers = draw(plan.target, 3), list[Tensor]()
-    for others in (draw(plan.target, 3), 2 * draw(plan.target, 3)):
+    samples, answers = draw(plan.target, n), list[Tensor]()
+    for others in (draw(plan.target, n), 2 * draw(plan.target, n)):
         network.load_state_dict(state)
         torch.manual_seed(1)
-        answers.append(logit_of(network(torch.cat([samples, others]), torch.zeros(6, dtype=torch.int64)))[:3])
+        answers.append(logit_of(network(torch.cat([samples, others]), torch.zeros(2 * n, dtype=torch.int64)))[:n])
     first, other = answers
     same = torch.allclose(first, other, rtol=1e-4, atol=1e-5)
-    fix = "leave `judges_apart` False where samples meet, as in BatchNorm"
+    fix = "leave `judges_apart` 0 where samples meet, as in BatchNorm"
     expect(same, "the same logits beside other samples", "others", fix)
 
 

@@ -88,8 +88,7 @@ class CycleGAN(ganzoo.Loss):
 
     def _judge(self, turn: ganzoo.Turn, field: str, pool: HistoryPool) -> Tensor:
         judge, maker = ("D_a", "G_ba") if field == "a" else ("D_b", "G_ab")
-        real = turn.logits(turn.field(field), judge)
-        fake = turn.logits(pool(turn.fake(maker)), judge)
+        real, fake = turn.both(judge, turn.field(field), pool(turn.fake(maker)))
         turn.log(f"{judge}(real)", real.mean())
         turn.log(f"{judge}(fake)", fake.mean())
         return 0.5 * (least_squares(real, 1.0) + least_squares(fake, 0.0))

@@ -33,6 +33,8 @@ class PatchGANDiscriminator(ganzoo.Discriminator):
     Raises `Incompatible` for values, and for pictures that are too small for the layers.
     """
 
+    judges_apart = True
+
     def __init__(
         self,
         source: ganzoo.Sample | None,

@@ -45,7 +45,7 @@ class LeCam(ganzoo.Penalty):
 
     def forward(self, turn: ganzoo.Turn) -> Tensor:
         """Return the weighted penalty; its unweighted value is logged. The loss's own logits are used again."""
-        real, fake = turn.logits(turn.real), turn.logits(turn.fake())
+        real, fake = turn.both()
         started = self.updates >= self.start
         real_average = self._follow(self.real_average, real, started)
         fake_average = self._follow(self.fake_average, fake, started)

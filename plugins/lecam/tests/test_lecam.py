@@ -22,11 +22,8 @@ class FakeTurn:
     made: Tensor
     logged: dict[str, Tensor] = field(default_factory=dict)
 
-    def fake(self) -> Tensor:
-        return self.made
-
-    def logits(self, sample: Tensor) -> Tensor:
-        return sample
+    def both(self) -> tuple[Tensor, Tensor]:
+        return self.real, self.made
 
     def log(self, name: str, value: Tensor) -> None:
         self.logged[name] = value.detach()

@@ -43,7 +43,8 @@ class _PerSamplePenalty(ganzoo.Penalty):
         """Return the weighted penalty; its unweighted value is logged."""
         sample_NS, beside = self.samples(turn)
         sample_NS = sample_NS.detach().requires_grad_()
-        logits = turn.logits(sample_NS, given=beside)
+        with ganzoo.differentiated_twice():
+            logits = turn.logits(sample_NS, given=beside)
         (gradient_NS,) = torch.autograd.grad(logits.sum(), sample_NS, create_graph=True)
         value = self.value(gradient_NS)
         turn.log(f"penalty/{self.name}", value)

@@ -30,6 +30,8 @@ class R3GANDiscriminator(ganzoo.Discriminator):
     Raises `Incompatible` for data that are no pictures whose sides halve alike, the shorter down to 4 to 7.
     """
 
+    judges_apart = True
+
     def __init__(
         self,
         source: ganzoo.Sample | None,

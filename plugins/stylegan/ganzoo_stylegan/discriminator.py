@@ -53,7 +53,8 @@ class StyleGANDiscriminator(ganzoo.Discriminator):
         channels = square_widths(target, channel_base, channel_max)
         if group_size < 0:
             raise ValueError(f"group_size is at least 1, or 0 for the whole batch, not {group_size}")
-        self.group_size, self.conditional = group_size, conditional
+        self.group_size = self.judges_apart = group_size
+        self.conditional = conditional
         self.level = ganzoo.Dial(len(channels) - 1, structural=True)
         self.rgb = nn.ModuleList(Convolution(target.shape[0], width, 1) for width in channels.values())
         sides = list(channels)[1:]

@@ -53,7 +53,7 @@ class StyleGAN2Discriminator(ganzoo.Discriminator):
         channels = widths(target, channel_base, channel_max)
         if group_size < 0:
             raise ValueError(f"group_size is at least 1, or 0 for the whole batch, not {group_size}")
-        self.group_size = group_size
+        self.group_size = self.judges_apart = group_size
         sides = sorted(channels, reverse=True)
         self.from_rgb = Convolution(target.shape[0], channels[sides[0]], 1)
         self.levels = nn.Sequential(
@@ -117,7 +117,9 @@ def append_deviation(x_NCHW: Tensor, group_size: int) -> Tensor:
 def _append_deviation(x_NCHW: Tensor, groups: int) -> Tensor:
     """The same for `groups` groups of neighbours, all of one size."""
     x_GMCHW = x_NCHW.unflatten(0, (groups, -1))
-    deviation_G = (x_GMCHW.var(dim=1, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    # torch's own variance takes ten times as long over an axis that is not the last
+    variance_GCHW = (x_GMCHW - x_GMCHW.mean(dim=1, keepdim=True)).square().mean(dim=1)
+    deviation_G = (variance_GCHW + 1e-8).sqrt().mean(dim=(1, 2, 3))
     size, height, width = x_GMCHW.shape[1], *x_NCHW.shape[2:]
     deviation_N1HW = deviation_G.view(-1, 1, 1, 1, 1).expand(-1, size, 1, height, width).flatten(0, 1)
     return torch.cat([x_NCHW, deviation_N1HW], dim=1)

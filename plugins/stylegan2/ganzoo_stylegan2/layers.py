@@ -84,7 +84,7 @@ class Filter(nn.Module):
     def upsample(self, x: Tensor) -> Tensor:
         """(N, I, H, W) to (N, I, 2H, 2W): zeros between the pixels, then the filter; a gain of 4 keeps the mean.
 
-        Never computes in less than the precision of x.
+        Never computes in a narrower type than that of x; where TF32 is allowed, a GPU may round its factors.
         """
         with unlowered(x):
             return depthwise(x, self._kernel(x), Steps((2, 2), padding=1, transposed=True))
@@ -103,16 +103,15 @@ class Convolution(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.gain, self.padding = gain / math.sqrt(inputs * kernel**2), kernel // 2
-        self.filter = Filter() if down else None
+        self.filter = Filter(self.gain) if down else None  # which then scales in place of the weights, for nothing
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, I, H, W) to (N, O, H, W), or (N, O, H/2, W/2)."""
-        weight = self.weight * self.gain
         if self.filter is None:
-            return functional.conv2d(x, weight, self.bias, padding=self.padding)
+            return functional.conv2d(x, self.weight * self.gain, self.bias, padding=self.padding)
         if self.padding == 0:  # a 1x1 kernel sees only the pixels that the halving keeps
-            return functional.conv2d(self.filter(x, padding=1, stride=2), weight, self.bias)
-        return functional.conv2d(self.filter(x, padding=2), weight, self.bias, stride=2)
+            return functional.conv2d(self.filter(x, padding=1, stride=2), self.weight, self.bias)
+        return functional.conv2d(self.filter(x, padding=2), self.weight, self.bias, stride=2)
 
 
 def modulated_convolution(x_NIHW: Tensor, weight_OIKK: Tensor, style_NI: Tensor, up: Filter | None = None) -> Tensor:

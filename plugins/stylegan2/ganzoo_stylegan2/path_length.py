@@ -47,11 +47,11 @@ class PathLength(ganzoo.Penalty):
         """Return the weighted penalty; the mean path length is logged and moves the running mean."""
         n = max(turn.size // self.batch_shrink, 1)
         generator = turn.players[self.role]
-        with turn.autocast():
+        with turn.autocast(), ganzoo.differentiated_twice():
             style_NLS = generator.map(turn.latent(self.role)[:n], turn.label[:n])
             picture_NCHW = generator.synthesise(style_NLS).float()
         direction_NCHW = torch.randn_like(picture_NCHW) / picture_NCHW[0, 0].numel() ** 0.5
-        (gradient_NLS,) = torch.autograd.grad((picture_NCHW * direction_NCHW).sum(), style_NLS, create_graph=True)
+        (gradient_NLS,) = torch.autograd.grad(picture_NCHW, style_NLS, direction_NCHW, create_graph=True)
         length_N = (gradient_NLS.float().square().sum(dim=2).mean(dim=1) + 1e-8).sqrt()
         self.mean.lerp_(length_N.detach().mean(), self.decay)
         turn.log("path_length", length_N.mean())

@@ -53,6 +53,15 @@ def test_paper_networks_have_24_and_29_million_parameters():
     assert round(count(built(1024)) / 1e6) == 29
 
 
+@pytest.mark.parametrize("group_size", [0, 1, 4])
+def test_whole_groups_are_judged_alike_beside_others(group_size):
+    judge = small(group_size=group_size)
+    one, other, label = torch.randn(8, 1, 16, 16), torch.randn(8, 1, 16, 16), torch.zeros(16, dtype=torch.int64)
+    alone = torch.cat([judge(one, label[:8]), judge(other, label[:8])])
+    assert torch.allclose(judge(torch.cat([one, other]), label), alone, atol=1e-5) is bool(judge.judges_apart)
+    assert judge.judges_apart == group_size
+
+
 def deviation(group: torch.Tensor) -> float:
     """The mean over values of the deviation over a group's samples."""
     return ((group - group.mean(dim=0)).square().mean(dim=0) + 1e-8).sqrt().mean().item()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.nn.functional import leaky_relu
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganzoo_stylegan2.styled import demodulation, finish
 
@@ -83,3 +84,24 @@ def test_a_gradient_of_a_gradient_is_that_of_the_operations_one_by_one(function,
         found.append([tensor.grad for tensor in inputs if tensor.requires_grad])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_the_first_of_two_gradients_leaves_out_the_parameters():
+    class Count(TorchDispatchMode):
+        operations = 0
+
+        def __torch_dispatch__(self, operation, types, arguments=(), options=None):
+            self.operations += 1
+            return operation(*arguments, **(options or {}))
+
+    counts = []
+    for learns in (True, False):
+        weight, style = of_demodulation()
+        x, _, noise, strength, bias = of_finish()
+        for parameter in (weight, strength, bias):
+            parameter.requires_grad_(learns)
+        y = finish(x, demodulation(weight, style), noise, strength, bias)
+        with Count() as count:
+            torch.autograd.grad(y.sum(), style, create_graph=True)
+        counts.append(count.operations)
+    assert counts[0] == counts[1]

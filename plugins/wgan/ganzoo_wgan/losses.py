@@ -36,7 +36,7 @@ class _Wasserstein(ganzoo.AdversarialLoss):
 
     def discriminator_phase(self, turn: ganzoo.Turn) -> Tensor:
         """The critic's loss in one update, a scalar; logs E D(x) - E D(G(z)), its estimate, as `distance`."""
-        loss = self.discriminator(turn.logits(turn.real), turn.logits(turn.fake()))
+        loss = self.discriminator(*turn.both())
         turn.log("distance", -loss)
         return loss
 
@@ -126,7 +126,9 @@ class WGANGP(_Wasserstein):
         real_NS, fake_NS = turn.real, turn.fake()
         epsilon = turn.uniform(len(real_NS)).view(-1, *[1] * (real_NS.ndim - 1))
         between_NS = (epsilon * real_NS + (1 - epsilon) * fake_NS).detach().requires_grad_()
-        (gradient_NS,) = torch.autograd.grad(turn.logits(between_NS).sum(), between_NS, create_graph=True)
+        with ganzoo.differentiated_twice():
+            logits = turn.logits(between_NS)
+        (gradient_NS,) = torch.autograd.grad(logits.sum(), between_NS, create_graph=True)
         return (torch.linalg.vector_norm(gradient_NS.flatten(1), dim=1) - 1).square().mean()
 
     def problems(self, players: Mapping[str, nn.Module], spec: ganzoo.DataSpec | None = None) -> Sequence[str]:

@@ -33,6 +33,9 @@ class FakeTurn:
         self.judged.append(sample)
         return self.discriminator(sample)
 
+    def both(self) -> tuple[Tensor, Tensor]:
+        return self.logits(self.real), self.logits(self.made)
+
     def log(self, name: str, value: Tensor) -> None:
         self.logged[name] = value.detach()
 
