@@ -2,7 +2,7 @@
 
     python model_cards/index.py
 
-A model is bundled in the wheel if pyproject.toml includes its folder. Entries for models on the Hub stay as they are.
+A model is bundled in the wheel if pyproject.toml includes its folder, or files of it. Entries for models on the Hub stay as they are.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def entries() -> list[Trained]:
     """All entries by name."""
     included = tomllib.loads((CARDS.parent / "pyproject.toml").read_text(encoding="utf-8"))
     bundled = included["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    found = {path.parent.name: entry(path.parent, f"model_cards/{path.parent.name}" in bundled)
-             for path in CARDS.glob("*/config.json")}  # fmt: skip
+    places = {source.split("/")[1] for source in bundled if source.startswith("model_cards/")}
+    found = {path.parent.name: entry(path.parent, path.parent.name in places) for path in CARDS.glob("*/config.json")}
     published = {name: one for name, one in trained().items() if one.published} if INDEX.exists() else {}
     return [one for _, one in sorted((published | found).items())]
 
