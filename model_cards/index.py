@@ -2,7 +2,8 @@
 
     python model_cards/index.py
 
-A model is bundled in the wheel if pyproject.toml includes its folder, or files of it. Entries for models on the Hub stay as they are.
+A model is bundled in the wheel if pyproject.toml includes its folder, or files of it. Entries for models on the Hub
+stay as they are.
 """
 
 from __future__ import annotations
