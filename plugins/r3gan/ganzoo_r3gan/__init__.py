@@ -77,7 +77,7 @@ _COMPONENTS = [
         "recipe",
         "r3gan-toy",
         f"{_RECIPES}:R3GAN_TOY",
-        "Eight Gaussians: found with R1 and R2, mostly lost with R1 alone",
+        "Eight Gaussians: found with R1 and R2, mostly lost with R1 alone at the same γ",
         _PAPER,
         "G 5.4 k, D 16.9 k parameters at 2",
     ),

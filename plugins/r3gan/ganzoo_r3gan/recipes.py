@@ -92,8 +92,9 @@ R3GAN_TOY: dict[str, Any] = {
     "metrics": {"every": 6_400},
     "previews": {"first": 6_400},
 }
-"""Why both penalties: eight Gaussians found with R1 and R2, and mostly lost with R1 alone: `--set penalty.r2.gamma=0`.
+"""Eight Gaussians, found with R1 and R2, and mostly lost with R1 alone at the same γ: `--set penalty.r2.gamma=0`.
 
-R1 alone leaves D's gradient free where generated samples are. G's plain steps are as long as that gradient: with R2
-they fit, without it they throw G about. Five hidden layers let D be steep there. 51,200 samples = 800 iterations.
+G's plain steps are as long as D's gradient where generated samples are: with both penalties they fit, with half of them
+they throw G about. R1 alone with twice the γ finds the modes as well. Five hidden layers let D be steep. 51,200
+samples = 800 iterations.
 """

@@ -157,4 +157,4 @@ def found_modes(folder: Path, seed: int, **changes) -> int:
 def test_the_toy_finds_its_modes_with_r1_and_r2_and_loses_most_with_r1_alone(tmp_path):
     both = [found_modes(tmp_path / f"both-{seed}", seed) for seed in range(5)]
     alone = [found_modes(tmp_path / f"r1-{seed}", seed, **{"penalty.r2.gamma": 0.0}) for seed in range(5)]
-    assert sum(both) >= 32 and sum(alone) <= sum(both) - 10, (both, alone)  # 39 and 15 of 40 when it was written
+    assert sum(both) >= 32 and sum(alone) <= sum(both) - 10, (both, alone)  # 40 and 13 of 40 when it was written
