@@ -39,7 +39,7 @@ from ganzoo.training.trainer import Trainer
 DCGAN = [
     "dcgan", "--loss", "least-squares", "--batch", "16", "--images", "800", "--set", "previews.count=4",
     "--set", "generator.width=4", "--set", "discriminator.width=4", "--set", "optimizer.name=sgd",
-    "--set", "optimizer.lr=0.002", "--set", "health.every=1000",
+    "--set", "optimizer.lr=0.002", "--set", "health.every=1000", "--precision", "fp32",
 ]  # fmt: skip
 NO_NORM = ["--set", "generator.batch_norm=false", "--set", "discriminator.batch_norm=false"]
 WGAN_GP = [

@@ -143,7 +143,7 @@ def test_what_cannot_be_built_is_refused_with_what_to_do(network):
     for target, match in ((ganzoo.Sample((1, 28, 28)), "data.size=32"), (ganzoo.Sample((2,)), "mlp")):
         with pytest.raises(ganzoo.Incompatible, match=match):
             network(None, target, 0)
-    with pytest.raises(ganzoo.Incompatible, match="conditional=true"):
+    with pytest.raises(ganzoo.Incompatible, match="conditional=false"):
         network(None, colour(32), 0, conditional=True)
     with pytest.raises(ValueError, match="attention is the side of a map"):
         network(None, colour(32), 0, attention=5)

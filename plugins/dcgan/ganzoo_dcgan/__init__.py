@@ -54,7 +54,7 @@ _COMPONENTS = [
         "recipe",
         "clothes",
         f"{_RECIPES}:CLOTHES",
-        "The best clothes of seven minutes on two CPU cores: DCGAN's networks, relativistic loss, R1 and R2",
+        "The best clothes of five to seven minutes on two CPU cores: DCGAN's networks, relativistic loss, R1 and R2",
         f"{_RADFORD}; Huang et al. 2024, arXiv:2501.05441",
         "G 885 k, D 581 k parameters at 1x32x32",
     ),

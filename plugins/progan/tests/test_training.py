@@ -143,7 +143,10 @@ def test_a_model_in_mid_fade_is_published_as_it_is(hub, tmp_path):
     assert torch.equal(again.sample(4, seed=3), model.sample(4, seed=3))
 
 
-SUMS = {"optimizer.name": "sgd", "optimizer.lr": 1e-3, "discriminator.group_size": 1, "growth.batch": [8, 8, 8]}
+SUMS = {
+    "optimizer.name": "sgd", "optimizer.lr": 1e-3, "discriminator.group_size": 1, "growth.batch": [8, 8, 8],
+    "trainer.precision": "fp32",
+}  # fmt: skip
 """Steps that are sums over the batch: a group's deviation is none, so each sample is a group of its own."""
 
 

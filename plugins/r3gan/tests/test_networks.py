@@ -134,8 +134,8 @@ def test_a_logit_is_that_of_one_sample_alone():
 @pytest.mark.parametrize(
     ("network", "options", "match"),
     [
-        (R3GANGenerator, {"conditional": True}, "--set generator.conditional=true"),
-        (R3GANDiscriminator, {"conditional": True}, "--set discriminator.conditional=true"),
+        (R3GANGenerator, {"conditional": True}, "--set generator.conditional=false"),
+        (R3GANDiscriminator, {"conditional": True}, "--set discriminator.conditional=false"),
         (R3GANGenerator, {"width": 10, "group_size": 8}, "groups of 8: choose a width of a multiple of 4"),
         (R3GANDiscriminator, {"width": 10, "group_size": 16}, "width of a multiple of 8"),
     ],

@@ -258,7 +258,7 @@ def test_values_translation_and_labels_that_are_not_there_are_refused():
     with pytest.raises(ganzoo.Incompatible, match="cannot translate"):
         SNGANGenerator(colour(32), colour(32), 0)
     for network, kind in ((SNGANGenerator, "generator"), (SNGANDiscriminator, "discriminator")):
-        with pytest.raises(ganzoo.Incompatible, match=f"--set {kind}.conditional=true"):
+        with pytest.raises(ganzoo.Incompatible, match=f"--set {kind}.conditional=false"):
             network(None, colour(32), 0, conditional=True)
 
 
