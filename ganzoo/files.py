@@ -12,6 +12,8 @@ from pathlib import Path
 
 from .public import public
 
+RUNS = "runs"
+"""The folder in which `ganzoo train` puts runs, unless it is told another."""
 _GIT_BYTES = 2**30
 """Of a file that git names by its content; the Hub does so up to 10 MB."""
 

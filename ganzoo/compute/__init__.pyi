@@ -1,4 +1,5 @@
 from . import memory as memory
+from .device import convolutional as convolutional
 from .device import device_of as device_of
 from .device import hardware as hardware
 from .device import pick_device as pick_device

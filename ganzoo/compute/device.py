@@ -74,15 +74,19 @@ def pick_precision(name: str, device: torch.device, players: Iterable[nn.Module]
     without CUDA.
     """
     if name == "auto":
-        layers = [layer for player in players for layer in player.modules()]
-        convolutional = any(weight.dim() == 4 for layer in layers for weight in layer.parameters(recurse=False))
-        return "bf16" if convolutional and _computes_bf16(device, layers) else "fp32"
+        players = list(players)
+        return "bf16" if any(map(convolutional, players)) and _computes_bf16(device, players) else "fp32"
     if name == "tf32" and device.type != "cuda":
         raise UsageError(f"precision tf32 needs a CUDA device, this run is on {device.type}: use fp32 or auto")
     return name
 
 
-def _computes_bf16(device: torch.device, layers: Iterable[nn.Module]) -> bool:
+def convolutional(player: nn.Module) -> bool:
+    """True for a network with weights of convolutions over pictures."""
+    return any(weight.dim() == 4 for weight in player.parameters())
+
+
+def _computes_bf16(device: torch.device, players: Iterable[nn.Module]) -> bool:
     """True where bf16 is faster: on GPUs from Ampere on, and on processors with AMX where no layer has groups.
 
     torch's own answer counts GPUs that only emulate it, slowly or without convolutions. oneDNN convolves groups of
@@ -90,7 +94,7 @@ def _computes_bf16(device: torch.device, layers: Iterable[nn.Module]) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= _FIRST_WITH_BF16
-    grouped = any(getattr(layer, "groups", 1) != 1 for layer in layers)
+    grouped = any(getattr(layer, "groups", 1) != 1 for player in players for layer in player.modules())
     return device.type == "cpu" and not grouped and bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 

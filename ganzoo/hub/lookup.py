@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import HubError, ModelError, printable
-from ..files import file_hash, write_atomically
+from ..files import RUNS, file_hash, write_atomically
 from ..models import (
     CONFIG,
     MAX_BYTES,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ganzoo")
 _LOADED = (CONFIG, WEIGHTS)
-_RUNS = "runs"
-"""The folder in which `ganzoo train` puts runs, unless it is told another."""
 
 
 def model_folder(model: str | Path, revision: str | None = None, token: str | None = None) -> Path:
@@ -90,9 +88,9 @@ def hub_reference(model: str, revision: str | None = None) -> Reference:
             f"there is no model '{model}'{hint}: give a run folder, a model folder, a name that `ganzoo models` shows "
             "or user/name on the Hub"
         )
-    if (beside or folder.parts[0] == _RUNS) and "@" not in model and not revision:
-        others = f"; {folder.parent} has {', '.join(list(beside.values())[:5])}" if beside else ""
-        hint = hint or others
+    if (beside or folder.parts[0] == RUNS) and "@" not in model and not revision:
+        if beside and not hint:
+            hint = f"; {folder.parent} has {', '.join(list(beside.values())[:5])}"
         raise ModelError(f"there is no folder {model}{hint}; for a model of that name on the Hub write {model}@main")
     return parse_reference(model, revision)
 

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from ..compute import onednn
+from ..compute import convolutional, onednn
 from ..compute.threads import threads
 from ..data import free_memory
 from ..recipes import Game, has_kernel
@@ -19,10 +19,9 @@ def fast_path(game: Game, device: torch.device, precision: str) -> list[tuple[st
     Reads no data: the number of samples is shown where the data set knows it beforehand.
     """
     options = game.recipe.trainer
-    convolutional = any(p.dim() == 4 for player in game.players.values() for p in player.parameters())
     players, batch = game.players.values(), game.recipe.batch
     by_onednn = options.uses_onednn and onednn(players, batch, device)
-    facts = ["channels-last" if convolutional and options.channels_last else "", precision]
+    facts = ["channels-last" if options.channels_last and any(map(convolutional, players)) else "", precision]
     kernels = [has_kernel(cls) for cls in game.optimizers.values()]
     facts.append("fused optimisers" if options.fused and all(kernels) else "")
     facts.append("linear layers by oneDNN" if precision == "fp32" and by_onednn else "")

@@ -12,6 +12,7 @@ from typing import Any
 import filelock
 
 from ..errors import RecipeError, RunError
+from ..files import RUNS
 from ..health import MEASURED
 from ..models import CONFIG, EVALUATION
 from ..recipes import Game, Recipe, Request, courses, differences, stricttoml
@@ -23,7 +24,7 @@ RECIPE = "recipe.toml"
 
 def default_folder(recipe: Recipe, request: Request) -> Path:
     """`runs/<recipe>[-<choices>]-seed<seed>`."""
-    return Path("runs") / "-".join(filter(None, [recipe.name, request.slug(), f"seed{recipe.seed}"]))
+    return Path(RUNS) / "-".join(filter(None, [recipe.name, request.slug(), f"seed{recipe.seed}"]))
 
 
 @contextmanager

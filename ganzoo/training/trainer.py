@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..compute import (
     World,
     computing_with,
+    convolutional,
     onednn,
     random_state,
     seed_all,
@@ -110,7 +111,7 @@ class Trainer:
     def _place(self, player: nn.Module) -> nn.Module:
         player = synchronised(player, self.world) if self.recipe.trainer.sync_batch_norm else player
         player.to(self.device)
-        if self.recipe.trainer.channels_last and any(p.dim() == 4 for p in player.parameters()):
+        if self.recipe.trainer.channels_last and convolutional(player):
             player.to(memory_format=torch.channels_last)
         return player
 

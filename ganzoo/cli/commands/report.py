@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ...errors import UsageError
+from ...files import RUNS
 from ..tables import table
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def runs(words: tuple[str, ...], prune: bool, yes: bool, as_json: bool) -> None:
         return
     if len(words) > 1:
         raise UsageError("write `ganzoo runs DIR`, with one folder")
-    folder = Path(words[0] if words else "runs")
+    folder = Path(words[0] if words else RUNS)
     if prune:
         _prune(folder, yes)
         return
