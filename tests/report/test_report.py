@@ -572,8 +572,9 @@ def test_without_a_free_descriptor_connections_wait_and_no_time_is_burnt(served,
         raise OSError(errno.EMFILE, "Too many open files")
 
     begun = time.monotonic()
-    with monkeypatch.context() as patch, connection(served) as waiting:
-        patch.setattr(ThreadingHTTPServer, "get_request", refuse)
+    with monkeypatch.context() as patch, contextlib.ExitStack() as stack:
+        patch.setattr(ThreadingHTTPServer, "get_request", refuse)  # before anybody comes, or he might be let in
+        waiting = stack.enter_context(connection(served))
         waiting.sendall(b"GET /version HTTP/1.0\r\nHost: localhost:1\r\n\r\n")
         time.sleep(0.7)
         patch.undo()
