@@ -39,6 +39,7 @@ class StyleGANGenerator(ganzoo.Generator):
     channel_base: channels of a level are base / side, at most channel_max; "constant" is channel_max on every level.
     mixing: probability that a sample gets two styles, from a random layer on the second, while training.
     cutoff: how many layers truncation reaches, from the coarsest on: 8 are those of up to 32 pixels.
+    noise: add it in each layer, as strongly as the layer learns.
     conditional: make the class that the label asks for.
     It grows from level to level by a recipe's section `growth`: level 0 is 4x4, each next one doubles the side.
     Raises `Incompatible` for data that are no square pictures with a side of 8, 16, 32 …
@@ -57,6 +58,7 @@ class StyleGANGenerator(ganzoo.Generator):
         channel_max: int = 512,
         mixing: float = 0.9,
         cutoff: int = 8,
+        noise: bool = True,
         conditional: bool = False,
     ) -> None:
         super().__init__()
@@ -76,7 +78,7 @@ class StyleGANGenerator(ganzoo.Generator):
         self.levels = nn.ModuleList()
         before = None
         for side, width in channels.items():
-            self.levels.append(_Level(before, width, style, side))
+            self.levels.append(_Level(before, width, style, side if noise else None))
             before = width
         self.rgb = nn.ModuleList(Convolution(width, target.shape[0], 1) for width in channels.values())
         self.styles = 2 * len(self.levels)
@@ -134,12 +136,15 @@ class StyleGANGenerator(ganzoo.Generator):
 
 
 class _Level(nn.Module):
-    """The two layers of one side. At 4x4 the first has no convolution: it works on the constant."""
+    """The two layers of one side. At 4x4 the first has no convolution: it works on the constant.
 
-    def __init__(self, inputs: int | None, outputs: int, style: int, side: int) -> None:
+    noisy: the side of the noise's map; None for none.
+    """
+
+    def __init__(self, inputs: int | None, outputs: int, style: int, noisy: int | None) -> None:
         super().__init__()
-        self.first = _Layer(None if inputs is None else Resampling(inputs, outputs, up=True), outputs, style, side)
-        self.second = _Layer(Convolution(outputs, outputs, 3, bias=False), outputs, style, side)
+        self.first = _Layer(None if inputs is None else Resampling(inputs, outputs, up=True), outputs, style, noisy)
+        self.second = _Layer(Convolution(outputs, outputs, 3, bias=False), outputs, style, noisy)
 
     def forward(self, x: Tensor, style_NLS: Tensor) -> Tensor:
         return self.second(self.first(x, style_NLS[:, 0]), style_NLS[:, 1])
@@ -148,22 +153,28 @@ class _Level(nn.Module):
 class _Layer(nn.Module):
     """A convolution, or none, noise for each pixel with a strength for each channel, bias, LeakyReLU, and AdaIN."""
 
-    def __init__(self, convolution: nn.Module | None, channels: int, style: int, side: int) -> None:
+    def __init__(self, convolution: nn.Module | None, channels: int, style: int, noisy: int | None) -> None:
         super().__init__()
         self.convolution = convolution
-        self.noise_strength = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("noise", torch.randn(side, side))
+        self.noise_strength = None if noisy is None else nn.Parameter(torch.zeros(channels))
+        self.register_buffer("noise", None if noisy is None else torch.randn(noisy, noisy))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.style = AdaptiveNorm(style, channels)
 
     def forward(self, x: Tensor, style_NS: Tensor) -> Tensor:
         if self.convolution is not None:
             x = self.convolution(x)
+        added = self.bias[:, None, None]
+        if self.noise_strength is not None:
+            added = self._drawn(x) * self.noise_strength[:, None, None] + added
+        return self.style(activate(x + added.to(x.dtype)), style_NS)
+
+    def _drawn(self, x: Tensor) -> Tensor:
+        """(N, 1, H, W) while training, the same (H, W) for all samples afterwards."""
         noise = self.noise
-        if self.training:
-            noise = torch.randn(len(x), 1, *self.noise.shape, dtype=noise.dtype, device=x.device)
-        x = x + (noise * self.noise_strength[:, None, None] + self.bias[:, None, None]).to(x.dtype)
-        return self.style(activate(x), style_NS)
+        if not self.training:
+            return noise
+        return torch.randn(len(x), 1, *noise.shape, dtype=noise.dtype, device=x.device)
 
 
 def enlarged(picture_NCHW: Tensor, times: int) -> Tensor:

@@ -128,6 +128,13 @@ def test_noise_is_drawn_while_training_and_has_a_strength_for_each_channel():
     torch.testing.assert_close(still[:1].expand_as(still), still)
 
 
+def test_without_noise_there_is_none_to_learn_and_a_latent_has_one_picture_while_training():
+    generator = made(StyleGANGenerator, mixing=0.0, noise=False).train()
+    assert not [name for name in generator.state_dict() if "noise" in name]
+    pictures = generator(torch.randn(1, 6).double().expand(4, -1), LABEL)
+    torch.testing.assert_close(pictures[:1].expand_as(pictures), pictures)
+
+
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_a_fading_picture_goes_from_the_coarser_one_to_its_own(level):
     generator, z = made(StyleGANGenerator), torch.randn(4, 6).double()
