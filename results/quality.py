@@ -34,6 +34,8 @@ from ganzoo.cli import cli
 
 HERE = Path(__file__).parent
 ROWS, TABLE = HERE / "quality.toml", HERE / "quality.csv"
+ALIKE = ("--device", "cpu", "--precision", "fp32")
+"""How every row is trained, so that processors with and without units for bfloat16 can be compared."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def trained(options: Iterable[str], seed: int, folder: Path) -> float | None:
         spent.write_text("nan")  # until this run's own time can be added
         start = time.process_time()
         try:
-            ganzoo("train", *options, "--seed", str(seed), "--device", "cpu", "--out", str(folder))
+            ganzoo("train", *options, *ALIKE, "--seed", str(seed), "--out", str(folder))
             done.touch()
         finally:
             before += (time.process_time() - start) / 60

@@ -52,6 +52,14 @@ def test_a_run_that_is_stopped_makes_no_row(tmp_path, monkeypatch):
     assert ended.value.code == 143 and not (tmp_path / "seed0.done").exists()
 
 
+def test_processors_of_all_kinds_train_alike(tmp_path, monkeypatch):
+    spoken: list[tuple[str, ...]] = []
+    monkeypatch.setattr(quality, "ganzoo", lambda *words: spoken.append(words))
+    quality.trained(["clothes"], 3, tmp_path / "seed3")
+    [words] = spoken
+    assert " ".join(words).startswith("train clothes --device cpu --precision fp32 --seed 3")
+
+
 def test_a_run_that_was_killed_has_lost_count_of_its_minutes(tmp_path, monkeypatch):
     monkeypatch.setattr(quality, "ganzoo", lambda *words: "")
     (tmp_path / "seed0.cpu").write_text("nan")
