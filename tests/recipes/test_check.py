@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import ganzoo
+from ganzoo.recipes import Request, resolve
 from ganzoo.recipes.building.game import schedule
 from ganzoo.recipes.check import check
 from ganzoo.recipes.recipe import Recipe
@@ -57,6 +59,19 @@ def test_a_size_that_the_network_cannot_make_is_explained(small):
     tree = {**small().to_dict(), "data": {"name": "fashion-mini", "size": 100}}
     recipe = Recipe.from_dict({**tree, "generator": {"name": "dcgan"}, "discriminator": {"name": "dcgan"}})
     assert "100x100" in problems(recipe) and "data.size=96" in problems(recipe)
+
+
+SMALL = [name for name in registry().names("recipe") if name.endswith("-mini") and name != "cyclegan-mini"]
+SIZED = {"biggan-mini": ["generator.conditional=false", "generator.latent=40"]}
+"""What pictures of 64 pixels and no labels want beside their size."""
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_recipes_draw_larger_pictures_too(name, tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    changes = ["data.size=64", *SIZED.get(name, [])]
+    recipe = resolve(name, Request(data=f"folder:{tmp_path}", set=changes), registry())
+    assert check(recipe, registry()).spec.fields["image"].shape == (3, 64, 64)
 
 
 def test_an_optimizer_for_nobody_is_refused(small):

@@ -153,7 +153,10 @@ class BigGANGenerator(_Generator):
                 "skip_latent joins z to the class's shared vector: set shared above 0 or skip_latent to false"
             )
         if skip_latent and self.latent % len(channels):
-            raise ValueError(f"latent is split into {len(channels)} equal parts, which {self.latent} does not give")
+            fits = -(-self.latent // len(channels)) * len(channels)
+            raise ValueError(
+                f"latent is split into {len(channels)} equal parts, which {self.latent} does not give: choose {fits}"
+            )
         self.part = self.latent // len(channels) if skip_latent else self.latent
         self.skip_latent = skip_latent
         labelled = conditional and shared > 0
