@@ -239,7 +239,7 @@ def test_a_byte_a_second_is_given_up_in_time(serve, untouched, hasty, tmp_path, 
     holder.append(serve(answer))
     began = time.monotonic()
     error = _refused("does not answer" if where == "silence" else "is too slow, it took longer than")
-    assert time.monotonic() - began < 5 and isinstance(error, Unreachable)
+    assert time.monotonic() - began < 20 and isinstance(error, Unreachable)
     assert not list((tmp_path / "cache").rglob("*.incomplete"))
 
 
@@ -259,7 +259,7 @@ def test_a_xet_server_that_never_answers_is_given_up(serve, untouched, hasty, cl
     holder.append(serve(answer))
     began = time.monotonic()
     _refused("is too slow")
-    assert time.monotonic() - began < 5 and "/refresh" in " ".join(holder[0].log)
+    assert time.monotonic() - began < 20 and "/refresh" in " ".join(holder[0].log)
 
 
 def test_a_licence_of_several_lines_ends_no_training(serve):
@@ -296,7 +296,7 @@ def test_a_pause_that_the_server_asks_for_is_not_kept(serve, untouched, hasty, m
     serve(lambda method, path: reply(status="429 Slow down", Retry_After=pause))
     began = time.monotonic()
     _refused("alice/model cannot be looked up")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_files_that_cut_off_again_and_again_end(serve, untouched, hasty, monkeypatch):
