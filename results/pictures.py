@@ -14,6 +14,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
+import ganzoo
+
 GAP = 2
 """Pixels between the cells of a preview."""
 SIGNS = "health/D/separation,health/G/discrepancy,health/G/spread"
@@ -42,19 +44,19 @@ def main(words: list[str] | None = None) -> None:
     picture.quantize(128, dither=Image.Dither.NONE).save(arguments.out, optimize=True)
 
 
-def evolution(run: Path, columns: int, rows: int) -> Image.Image:
+def evolution(run: Path, moments: int, rows: int) -> Image.Image:
     """A row a latent, a column a preview, from the first to the last; of plots, which hold all samples, one row."""
     every = sorted((run / "samples").glob("*.png"))
-    chosen = [every[round(place * (len(every) - 1) / (columns - 1))] for place in range(columns)]
+    chosen = [every[round(place * (len(every) - 1) / (moments - 1))] for place in range(moments)]
     sheets = [Image.open(path).convert("RGB") for path in dict.fromkeys(chosen)]
-    shape = json.loads((run / "model" / "config.json").read_text(encoding="utf-8"))["target"]["shape"]
-    if len(shape) != 3:
+    model = ganzoo.load(run)
+    if not model.target.looks.single:
         small = (sheets[0].width // 2, sheets[0].height // 2)
         return beside([sheet.resize(small, Image.Resampling.LANCZOS) for sheet in sheets])
-    height, width = shape[1] + GAP, shape[2] + GAP
-    side = sheets[0].width // width
+    width, height = (side - GAP for side in model.grid(1, seed=0).size)
+    columns = sheets[0].width // width
     cells = [[sheet.crop((x, y, x + width + GAP, y + height + GAP)) for sheet in sheets]
-             for row in range(rows) for x, y in [(row % side * width, row // side * height)]]  # fmt: skip
+             for row in range(rows) for x, y in [(row % columns * width, row // columns * height)]]  # fmt: skip
     return below([beside(line) for line in cells])
 
 

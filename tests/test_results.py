@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import ganzoo
 from ganzoo.cli import cli
 
 ROOT = Path(__file__).parents[1]
@@ -123,6 +124,19 @@ def test_pictures_of_a_run_are_made(smallest, tmp_path):
     width, height = size(next((run / "samples").glob("*.png")))
     assert size(tmp_path / "evolution.png") == (2 * (width // 2), height // 2)
     assert size(tmp_path / "curves.png")[0] == 640
+
+
+def test_an_evolution_shows_whole_cells(tmp_path):
+    folder = tmp_path / "run"
+    ganzoo.train("mlp", images="128", out=folder, device="cpu", progress=False)
+    sheet = Image.open(folder / "samples.png")
+    for path in (folder / "samples").glob("*.png"):
+        sheet.save(path)
+    shown = pictures.evolution(folder, moments=2, rows=2)
+    side = (sheet.width - pictures.GAP) // 8
+    whole = sheet.crop((0, 0, 2 * side + pictures.GAP, side + pictures.GAP)).convert("RGB")
+    first, second = (whole.crop((x, 0, x + side + pictures.GAP, whole.height)) for x in (0, side))
+    assert shown == pictures.below([pictures.beside([one, one]) for one in (first, second)])
 
 
 def size(path: Path) -> tuple[int, int]:
