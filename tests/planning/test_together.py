@@ -122,6 +122,23 @@ def test_a_run_that_diverges_leaves_the_others_alone(small, monkeypatch):
         torch.testing.assert_close(weights(Path("stack") / str(seed)), own, rtol=1e-3, atol=1e-4)
 
 
+def test_what_comes_first_after_a_run_has_left_is_compared_for_those_that_are_there(small, monkeypatch):
+    """The penalty draws: one that has left has other random numbers than it is given."""
+    recipe = small(images=64, batch=32, metrics={"every": 32}, penalty={"gradient-penalty": {"every": 4}})
+    together(recipe, range(2))
+    values, ended = Seat.values, {}
+
+    def broken(seat):
+        if seat.recipe.seed == 1 and seat.images > 64:
+            raise Diverged("loss/G became nan")
+        return values(seat)
+
+    monkeypatch.setattr(Seat, "values", broken)
+    longer = replace(recipe, images=32 * 6)
+    assert together(longer, range(2), told=lambda number, images, error: ended.update({number: images}))
+    assert ended == {0: 192, 1: 96}
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [

@@ -184,7 +184,8 @@ class Stack:
             for seat in self._live if one.fresh else ():
                 seat.images += seat.feed.batch
             if not update.proven:
-                update.prove(self.seats, one.given, one.draws, earlier)
+                live = {number: seat for number, seat in enumerate(self.seats) if seat in self._live}
+                update.prove(live, one.given, one.draws, earlier)
             earlier += update.function.draws
             made = update.make(self._live, one.given, one.draws)
             self._step(update.phase, made.gradients)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...compute import World
 from ...contract import Phase
@@ -49,22 +49,24 @@ class Update:
 
     @torch.no_grad()
     def prove(
-        self, seats: Sequence[Seat], given: Sequence[Tensor], draws: Sequence[Tensor], earlier: Sequence[Draw]
+        self, seats: Mapping[int, Seat], given: Sequence[Tensor], draws: Sequence[Tensor], earlier: Sequence[Draw]
     ) -> None:
         """Make it both ways, of which nothing stays. Raises `Unstackable` if they differ.
 
+        seats: those to compare, by their place among all.
         earlier: what is drawn before it in the block of rounds, of which it is in the first.
         """
-        held = [(buffer, buffer.clone()) for seat in seats for part in seat.parts for buffer in part.buffers()]
-        together = self.function(given, draws).gradients
+        held = [(buffer, buffer.clone()) for seat in seats.values() for part in seat.parts for buffer in part.buffers()]
+        found = self.function(given, draws).gradients
+        together = [None if one is None else one[list(seats)] for one in found]
         for buffer, before in held:
             buffer.copy_(before)
-        for number, seat in enumerate(seats):
+        for number, seat in seats.items():
             seat.meter.settle()
             with torch.enable_grad(), Undoing(seat.parts, World(), seat.device)(seat.meter):
                 seat.make(self.phase, [one[number] for one in given], earlier)
         # a weight of all seats at once: in one of many, cancellation may leave little but rounding of a bias's gradient
-        if not alike(together, self._own(seats), exact=False, each=True):
+        if not alike(together, self._own(list(seats.values())), exact=False, each=True):
             raise Unstackable(f"phase {self.phase.name} does not do the same for many as for one")
         self.proven = True
 
@@ -72,11 +74,6 @@ class Update:
         """The gradients that are left in the seats, as one made together gives them."""
         own = zip(*(seat.teams[self.phase.trains].parameters for seat in seats), strict=True)
         return [
-            torch.stack([_gradient(one) for one in same]) if learns else None
+            torch.stack([one.grad for one in same if one.grad is not None]) if learns else None
             for learns, same in zip(self.function.learning, own, strict=True)
         ]
-
-
-def _gradient(parameter: nn.Parameter) -> Tensor:
-    """A seat that has left may have none."""
-    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
