@@ -137,10 +137,12 @@ class DrawnFeed(Feed):
 
     def next(self) -> Batch:
         fields, labels = self._draw(self.batch, self._generator)
-        rows = self.rows
-        on_device = {name: _sent(tensor[rows], self._device) for name, tensor in fields.items()}
-        label = self._unlabelled if labels is None else _sent(labels.to(torch.int64)[rows], self._device)
-        return Batch(on_device, label)
+        on_device = {name: self._placed(tensor) for name, tensor in fields.items()}
+        return Batch(on_device, self._unlabelled if labels is None else self._placed(labels.to(torch.int64)))
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        """This process's share of a whole batch's values, on the device."""
+        return _sent(tensor if self._share[1] == 1 else tensor[self.rows], self._device)
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self._generator.get_state()}

@@ -42,7 +42,9 @@ log = logging.getLogger("ganzoo")
 _CPU = torch.device("cpu")
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
+    """One of the runs: its seat, who watches it, and who measures it."""
+
     seat: Seat
     watching: Watch
     evaluators: Sequence[Evaluator]
@@ -64,7 +66,7 @@ def train_together(
         for folder in folders:
             holding.enter_context(locked(folder))
         states = _common(folders)
-        runs = [_run(*one, registry) for one in zip(recipes, folders, states, strict=True)]
+        runs = [seated(*one, registry) for one in zip(recipes, folders, states, strict=True)]
         for run in runs:
             for callback in run.seat.callbacks:
                 holding.callback(callback.close)
@@ -100,8 +102,8 @@ def _common(folders: Sequence[Path]) -> list[dict[str, object] | None]:
     return [checkpoint.load(one[newest]) if newest else None for one in found]
 
 
-def _run(recipe: Recipe, folder: Path, state: dict[str, object] | None, registry: Registry) -> _Run:
-    """Everything that trains one of the runs."""
+def seated(recipe: Recipe, folder: Path, state: dict[str, object] | None, registry: Registry) -> Run:
+    """Everything that trains one of the runs, which goes on from `state`. Raises `Unstackable`."""
     game = check(recipe, registry)
     why = unstackable(game)
     if why:
@@ -118,10 +120,10 @@ def _run(recipe: Recipe, folder: Path, state: dict[str, object] | None, registry
     seat = Seat(game, feed, _CPU, "fp32", watching.stack, folder)
     if state:
         seat.load_state_dict(state)
-    return _Run(seat, watching, evaluators)
+    return Run(seat, watching, evaluators)
 
 
-def _finish(run: _Run) -> None:
+def _finish(run: Run) -> None:
     """What a run that has seen all its images leaves."""
     seat = run.seat
     for callback in seat.callbacks:

@@ -7,7 +7,8 @@ from .proof import alike as alike
 from .recordable import recording_kind as recording_kind
 from .recordings import Given as Given
 from .recordings import Stage as Stage
-from .stacked import Gradients as Gradients
+from .stacked import Computed as Computed
+from .stacked import Draw as Draw
 from .stacked import Memory as Memory
 from .stacked import StackedUpdate as StackedUpdate
 from .stacked import Unstackable as Unstackable

@@ -17,7 +17,7 @@ from .saved import CHECKPOINTS as CHECKPOINTS
 from .stacked.seat import STACKED as STACKED
 from .stacked.seat import Seat as Seat
 from .stacked.stack import Stack as Stack
-from .stacked.stack import unstackable as unstackable
+from .stacked.stackable import unstackable as unstackable
 from .start import StartingPoint as StartingPoint
 from .start import parent_in as parent_in
 from .start import start_from as start_from

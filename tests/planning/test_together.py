@@ -39,6 +39,16 @@ def rows(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+def same_place(folder: Path, other: Path) -> None:
+    """In every checkpoint, random numbers and data are where they would be alone, however far ahead they are drawn."""
+    both = [checkpoint.checkpoints(one / "checkpoints") for one in (folder, other)]
+    assert both[0]
+    for one, two in zip(*([checkpoint.load(path) for path in side] for side in both), strict=True):
+        assert torch.equal(one["random"]["torch"], two["random"]["torch"])
+        assert torch.equal(one["feed"]["generator"], two["feed"]["generator"])
+        assert (one["images"], one["iteration"]) == (two["images"], two["iteration"])
+
+
 def everything(out: str, seeds) -> list[bytes]:
     """The last checkpoint and the rows of every run."""
     last = [checkpoint.last(Path(out) / str(seed) / "checkpoints") for seed in seeds]
@@ -67,6 +77,7 @@ def test_each_run_ends_as_alone_but_for_rounding(lazy):
             assert row.keys() == other.keys()
             for name, value in row.items():
                 assert value == pytest.approx(other[name], rel=1e-3, abs=1e-4), name
+        same_place(folder, own)
         assert (folder / "samples.png").exists() and (folder / "recipe.toml").read_text() == (
             own / "recipe.toml"
         ).read_text()
@@ -111,6 +122,23 @@ def test_a_run_that_diverges_leaves_the_others_alone(small, monkeypatch):
         torch.testing.assert_close(weights(Path("stack") / str(seed)), own, rtol=1e-3, atol=1e-4)
 
 
+def test_what_comes_first_after_a_run_has_left_is_compared_for_those_that_are_there(small, monkeypatch):
+    """The penalty draws: one that has left has other random numbers than it is given."""
+    recipe = small(images=64, batch=32, metrics={"every": 32}, penalty={"gradient-penalty": {"every": 4}})
+    together(recipe, range(2))
+    values, ended = Seat.values, {}
+
+    def broken(seat):
+        if seat.recipe.seed == 1 and seat.images > 64:
+            raise Diverged("loss/G became nan")
+        return values(seat)
+
+    monkeypatch.setattr(Seat, "values", broken)
+    longer = replace(recipe, images=32 * 6)
+    assert together(longer, range(2), told=lambda number, images, error: ended.update({number: images}))
+    assert ended == {0: 192, 1: 96}
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -118,6 +146,7 @@ def test_a_run_that_diverges_leaves_the_others_alone(small, monkeypatch):
         ({"trainer": {"graphs": False}}, "switched off"),
         ({"penalty": {"r1": {"gamma": "1..0.1"}}}, "changes with time"),
         ({"stop": {"minutes": 1}}, "may stop early"),
+        ({"health": {"held_out": True}}, "held-out samples"),
         ({"loss": {"reuse_fake": True}}, "take over samples"),
     ],
 )

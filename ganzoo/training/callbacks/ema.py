@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -54,6 +54,11 @@ class MovingAverage(Callback):
         torch._foreach_lerp_(averages, current, weight)
         for averages, current in self._copied:
             torch._foreach_copy_(averages, current)
+
+    def follow(self, of: Callable[[Tensor], Tensor]) -> None:
+        """From here on, average what stands for each tensor of players and averages."""
+        self._averaged = [list(map(of, side)) for side in self._averaged]
+        self._copied = [(list(map(of, averages)), list(map(of, current))) for averages, current in self._copied]
 
     def _parts(self, network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
         """What of a network is averaged, and what is copied: what counts, and dials, which the recipe sets."""

@@ -35,7 +35,8 @@ class HealthMonitor(Callback):
 
     def __init__(self, options: Options, held_out: HeldOut | None = None) -> None:
         self._options, self._held_out = options, held_out
-        self._first: dict[str, Tensor] = {}
+        self.first: dict[str, Tensor] = {}
+        """Some weights of each player, as they were in the beginning."""
         self._judged: Mapping[str, Any] = {}
         self._healthy_at: int | None = None
         self._pending: list[Finding] = []
@@ -52,9 +53,9 @@ class HealthMonitor(Callback):
         if self._judged:
             self._judge.load_state_dict(self._judged)
         for role, player in run.players.items():
-            known = self._first.get(role)
+            known = self.first.get(role)
             first = torch.cat(signals.some_weights(player)) if known is None else known.to(run.device)
-            self._first[role] = first
+            self.first[role] = first
 
     def watches(self, run: Trainer, phase: Phase) -> bool:
         return self._due(run, phase) or (self._held_out is not None and bool(self._held_out.due(run, phase.trains)))
@@ -71,6 +72,11 @@ class HealthMonitor(Callback):
         if not self._due(run, phase):
             return
         self._looked[phase.name] = run.iteration
+        self.look(run, phase, turn)
+
+    @torch.no_grad()
+    def look(self, run: Trainer, phase: Phase, turn: Turn) -> None:
+        """Add the signs of an update to the meter: the same operations at each."""
         for role in phase.trains:
             self._follow(run, role)
         judgements = [one for one in turn.judgements if one.judge in phase.trains]
@@ -84,7 +90,7 @@ class HealthMonitor(Callback):
         gradient = signals.gradient_norm(player.parameters())
         if gradient is not None:
             run.meter.add(f"health/{role}/gradient", gradient)
-        moved = signals.movement(self._first[role], signals.some_weights(player))
+        moved = signals.movement(self.first[role], signals.some_weights(player))
         run.meter.add(f"health/{role}/moved", moved)
 
     def _scores(self, run: Trainer, role: str, judgements: list[Judgement]) -> None:
@@ -169,7 +175,7 @@ class HealthMonitor(Callback):
         if not self._judge.ailing:
             self._healthy_at = self._run.images
         return {
-            "first": self._first,
+            "first": self.first,
             "judge": self._judge.state_dict(),
             "healthy_at": self._healthy_at,
             "rolled_back": self.rolled_back,
@@ -179,7 +185,7 @@ class HealthMonitor(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if state:
-            self._first, self._judged = dict(state["first"]), state["judge"]
+            self.first, self._judged = dict(state["first"]), state["judge"]
             self._healthy_at, self.rolled_back = state["healthy_at"], state["rolled_back"]
             found = [Finding.from_dict(one, one["images"]) for one in state["pending"]]
             self._pending = [one for one in found if one is not None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -12,22 +11,25 @@ from torch import Tensor
 
 from ...compute import random_state, set_random_state
 from ...contract import Batch, Callback, Draws, Phase, Turn
-from ...recording import Given, StackedUpdate, Unstackable
+from ...recording import Draw, Given, Unstackable
+from ..callbacks import HealthMonitor, MovingAverage
 from ..trainer import Trainer
 
 STACKED = "stacked"
 """A key in the checkpoints of seats: all of a stack are written after the same iteration."""
 
 
-class Update(Protocol):
-    """What an update asks for.
+class Drawn(Protocol):
+    """Rounds to come, by what is drawn for them.
 
-    proven: it does the same for all seats as for each.  step_by_step: the next one is made in each seat.
+    batches: how many there are.  runs: random tensors in their order, as one of each kind and how many follow.
     """
 
-    function: StackedUpdate
-    proven: bool
-    step_by_step: bool
+    batches: int
+    runs: list[tuple[Draw, int]]
+
+    def first(self, count: int) -> Drawn:
+        """The first rounds of it."""
 
 
 class Optimisers(Protocol):
@@ -35,20 +37,6 @@ class Optimisers(Protocol):
 
     def hand_back(self, seat: Seat) -> None:
         """Let a seat's optimisers know what is known of its weights."""
-
-
-@dataclass(frozen=True)
-class Dealt:
-    """batch: None if the update asks for none.  before: where random numbers were, if it is made step by step."""
-
-    batch: Batch | None
-    draws: Sequence[Tensor]
-    before: Tensor | None
-
-    def real(self) -> Batch:
-        if self.batch is None:
-            raise Unstackable("an update asks for real samples in some iterations only")
-        return self.batch
 
 
 class Seat(Trainer):
@@ -63,6 +51,16 @@ class Seat(Trainer):
         """Where its random numbers are."""
         self.parts = [*self.players.values(), self._parts]
         """All that has parameters or buffers; what is no player comes last."""
+        self.monitors = [one for one in self.callbacks if isinstance(one, HealthMonitor)]
+        """Who looks at updates now and then."""
+        self.acting: list[Callback] = []
+        """Who acts after each iteration for this run alone."""
+        self._begun: tuple[Tensor, Mapping[str, Any]] = self.state, {}
+        """Where random numbers and data were before what was drawn last."""
+        self._block: Drawn | None = None
+        self._through = 0
+        """Rounds of the block that are through."""
+        self._like: Given | None = None
 
     @contextmanager
     def chance(self) -> Iterator[None]:
@@ -78,37 +76,48 @@ class Seat(Trainer):
         with self.chance():
             for callback in self.callbacks:
                 callback.on_start(self)
+        each = [one for one in self.callbacks if type(one).on_iteration is not Callback.on_iteration]
+        self.acting = [one for one in each if not isinstance(one, MovingAverage)]
 
-    def draw(self, updates: Sequence[Update]) -> list[Dealt]:
-        """What the updates of a round are made from."""
-        self._batch, dealt = None, []
-        for number, update in enumerate(updates):
-            if number and updates[number - 1] is update:
-                self._batch = None
-            batch = self._draw() if update.function.asks else None
-            before = torch.get_rng_state() if update.step_by_step or not update.proven else None
-            dealt.append(Dealt(batch, [draw() for draw in update.function.draws], before))
-        return dealt
+    def look(self, phase: Phase, turn: Turn) -> None:
+        """Log what is to be seen of an update."""
+        for monitor in self.monitors:
+            monitor.look(self, phase, turn)
 
-    def make(self, phase: Phase, dealt: Dealt) -> Turn:
-        """An update as it is made alone: leaves gradients in the learners."""
-        assert dealt.before is not None
-        now = torch.get_rng_state()
-        torch.set_rng_state(dealt.before)
-        turn = self._compute(phase, None, {}, dealt.real, Draws())
-        torch.set_rng_state(now)
+    def draw(self, block: Drawn) -> list[Tensor]:
+        """Batches by kind of tensor, then random tensors by run, (number, *shape) each."""
+        self._begun, self._block, self._through = (self.state, self.feed.state_dict()), block, 0
+        return self._drawn(block)
+
+    def _drawn(self, block: Drawn) -> list[Tensor]:
+        with self.chance():
+            batches = [Given(self.feed.next()) for _ in range(block.batches)]
+            draws = [draw.several(count) for draw, count in block.runs]
+        self._like = batches[0] if batches else None
+        return [*map(torch.stack, zip(*(one.tensors for one in batches), strict=True)), *draws]
+
+    def make(self, phase: Phase, given: Sequence[Tensor], earlier: Sequence[Draw]) -> None:
+        """An update of the block as it is made alone: leaves gradients in the learners.
+
+        given: of its batch.  earlier: what is drawn in the block before it.
+        """
+
+        def real() -> Batch:
+            if not given or self._like is None:
+                raise Unstackable("an update asks for real samples in some iterations only")
+            return self._like.of(given).real()
+
+        torch.set_rng_state(self._begun[0])
+        for draw in earlier:
+            draw()
+        self._compute(phase, None, {}, real, Draws())
         self.meter.settle()
-        return turn
-
-    def watchers(self, phase: Phase) -> list[Callback]:
-        """Who wants to see the next update of a phase."""
-        seeing = [one for one in self.callbacks if type(one).on_update is not Callback.on_update]
-        return [one for one in seeing if one.watches(self, phase)]
 
     def ended_round(self) -> None:
-        """An iteration has ended."""
+        """An iteration has ended. Callbacks of a stack's seats leave random numbers alone."""
         self.iteration += 1
-        for callback in self.callbacks:
+        self._through += 1
+        for callback in self.acting:
             callback.on_iteration(self)
 
     def trial(self, phase: Phase) -> Given:
@@ -123,12 +132,20 @@ class Seat(Trainer):
     def state_dict(self) -> dict[str, Any]:
         """That of a trainer, with its part of what the stack's optimisers know."""
         self.stack.hand_back(self)
-        now = random_state()
-        set_random_state({**self._chance, "torch": torch.get_rng_state()})
+        now, ahead = random_state(), (self.state, self.feed.state_dict())
+        if self._block:
+            self._go_to(self._begun)
+            self._drawn(self._block.first(self._through))
+        set_random_state({**self._chance, "torch": self.state})
         try:
             return {**super().state_dict(), STACKED: True}
         finally:
+            self._go_to(ahead)
             set_random_state(now)
+
+    def _go_to(self, place: tuple[Tensor, Mapping[str, Any]]) -> None:
+        self.state, state = place
+        self.feed.load_state_dict(state)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where a trainer, or a seat, was."""
