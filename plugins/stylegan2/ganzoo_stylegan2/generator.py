@@ -178,6 +178,8 @@ class _StyledConvolution(nn.Module):
         noise = self.noise
         if self.training:
             noise = torch.randn(len(x), 1, *self.noise.shape, dtype=noise.dtype, device=x.device)
+        if x.device.type == "cpu":  # in bf16, what is broadcast takes a processor many times as long
+            x = x.to(self.weight.dtype)
         return finish(x, *(one.to(x.dtype) for one in (scale_NO, noise, self.noise_strength, self.bias)))
 
 
