@@ -275,10 +275,10 @@ def test_silly_options_are_refused_by_name(options):
 
 
 def test_of_a_layer_on_a_processor_autocast_lowers_the_convolutions_alone():
-    layer, style = small().levels[0].keep.eval(), torch.randn(2, 8)
+    layer, style, scale = small().levels[0].keep.eval(), torch.randn(2, 8), torch.rand(2, 8)
     x = torch.randn(2, 8, 4, 4)
-    exact = layer(x, style)
+    exact = layer(x, style, scale)
     with torch.autocast("cpu", torch.bfloat16):
-        lowered = layer(x, style)
+        lowered = layer(x, style, scale)
     assert lowered.dtype == torch.float32 and not lowered.equal(exact)
     torch.testing.assert_close(lowered, exact, rtol=0.05, atol=0.05)

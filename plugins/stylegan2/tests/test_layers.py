@@ -8,7 +8,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional
 
 from ganzoo_stylegan2.layers import Convolution, Filter, Linear, activate, modulated_convolution, normalise, rectify
-from ganzoo_stylegan2.styled import demodulation
+from ganzoo_stylegan2.modulation import demodulation
 
 TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0])
 
@@ -32,7 +32,8 @@ def modulated(
 ) -> torch.Tensor:
     """As a styled layer does it."""
     y = modulated_convolution(x, weight, style, up)
-    return y * demodulation(weight, style).to(y.dtype)[:, :, None, None] if demodulate else y
+    (scale,) = demodulation([weight], [style], [1.0], [1.0])
+    return y * scale.to(y.dtype)[:, :, None, None] if demodulate else y
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
