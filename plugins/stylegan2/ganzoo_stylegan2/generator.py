@@ -8,7 +8,7 @@ Differences from the papers:
 - The sum of the RGB pictures is clamped to the data's range, with a gradient that leads back into it (see `bounds`),
   because samples keep to that range here, while training too. Unbounded data get the bare sum, as in the papers.
 - Modulation scales activations instead of weights, which gives the same numbers (see `modulated_convolution`); the √2
-  of LeakyReLU and the equalised rate of demodulated weights are part of the demodulation (see `styled`).
+  of LeakyReLU and the equalised rate of demodulated weights are part of the demodulation (see `modulation`).
 - Style mixing draws its crossover for each sample.
 - Other sides of m·2^k, the same k for both and 4 to 7 as the smaller m, from a constant of those m.
 

@@ -76,20 +76,31 @@ def demodulation(
     layer, 1/√(9·I); it cancels but for the 1e-8, so that the convolution takes the weights as they are stored.
     Karras et al. 2020 (arXiv:1912.04958), equation 3.
     """
-    with unlowered(
-        styles_NI[0]
-    ):  # sums of 9·I squares want float32; TF32, which rounds the squares alone, does no harm
+    # sums of 9·I squares want float32; TF32, which rounds the squares alone, does no harm
+    with unlowered(styles_NI[0]):
         styles_NI = [one.to(weights_OIKK[0].dtype) for one in styles_NI]
-        squares_OI = _Squares.apply(*weights_OIKK)
-
-        def gradients(*twice_NO: Tensor) -> tuple[Tensor, ...]:
-            halves_NI = torch._foreach_mul(torch._foreach_mul(styles_NI, styles_NI), 0.5)
-            return tuple(one.T @ half for one, half in zip(twice_NO, halves_NI, strict=True))
-
-        shapes = [(len(style), len(square)) for style, square in zip(styles_NI, squares_OI, strict=True)]
-        laters_NO = later(shapes, gradients, *squares_OI)
         epsilons = [EPSILON / rate**2 for rate in rates]
-        scales_NO: _Tensors = _Demodulation.apply(epsilons, gains, *styles_NI, *squares_OI, *laters_NO)
+        if torch.is_grad_enabled():
+            return _differentiable(weights_OIKK, styles_NI, epsilons, gains)
+        # the formats that a generator is exported to know no operations on lists
+        return [
+            gain * (style.square() @ weight.square().sum(dim=(2, 3)).T + epsilon).rsqrt()
+            for weight, style, epsilon, gain in zip(weights_OIKK, styles_NI, epsilons, gains, strict=True)
+        ]
+
+
+def _differentiable(
+    weights_OIKK: _Tensors, styles_NI: _Tensors, epsilons: Sequence[float], gains: Sequence[float]
+) -> _Tensors:
+    squares_OI = _Squares.apply(*weights_OIKK)
+
+    def gradients(*twice_NO: Tensor) -> tuple[Tensor, ...]:
+        halves_NI = torch._foreach_mul(torch._foreach_mul(styles_NI, styles_NI), 0.5)
+        return tuple(one.T @ half for one, half in zip(twice_NO, halves_NI, strict=True))
+
+    shapes = [(len(style), len(square)) for style, square in zip(styles_NI, squares_OI, strict=True)]
+    laters_NO = later(shapes, gradients, *squares_OI)
+    scales_NO: _Tensors = _Demodulation.apply(epsilons, gains, *styles_NI, *squares_OI, *laters_NO)
     return scales_NO
 
 
