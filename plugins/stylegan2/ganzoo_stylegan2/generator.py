@@ -8,7 +8,7 @@ Differences from the papers:
 - The sum of the RGB pictures is clamped to the data's range, with a gradient that leads back into it (see `bounds`),
   because samples keep to that range here, while training too. Unbounded data get the bare sum, as in the papers.
 - Modulation scales activations instead of weights, which gives the same numbers (see `modulated_convolution`); the √2
-  of LeakyReLU and the equalised rate of demodulated weights are part of the demodulation (see `styled`).
+  of LeakyReLU and the equalised rate of demodulated weights are part of the demodulation (see `modulation`).
 - Style mixing draws its crossover for each sample.
 - Other sides of m·2^k, the same k for both and 4 to 7 as the smaller m, from a constant of those m.
 
@@ -18,7 +18,7 @@ Suffixes: N batch, Z latent, S style (the papers' w), L styles of a sample, C co
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +30,9 @@ from .bounds import keep_within
 from .layers import GAIN, Filter, Linear, modulated_convolution
 from .mapping import Mapping
 from .mixing import follow_mean, mix
+from .modulation import demodulation, modulation
 from .networks import SMALLEST, ChannelBase, positive, refuse_translation, refuse_unlabelled, smallest_map, widths
-from .styled import demodulation, finish
+from .styled import finish
 
 
 class StyleGAN2Generator(ganzoo.Generator):
@@ -92,13 +93,35 @@ class StyleGAN2Generator(ganzoo.Generator):
         """style: (N, L, S). Returns (N, C, H, W) in the data's range; noise is random only while training."""
         x = self.constant.expand(style.shape[0], -1, -1, -1)
         picture = None
-        # the affine layers of all levels have the same equalised rate, so the style is scaled in place of their weights
-        styles = (style / math.sqrt(style.shape[2])).unbind(1)
-        for level, block in enumerate(self.levels):
-            x, picture = block(x, picture, styles[max(2 * level - 1, 0) : 2 * level + 2])
+        before_NI, behind_NO = self._scales(style)
+        for block in self.levels:
+            x, picture = block(x, picture, before_NI, behind_NO)
         if not self.target.bounded:
             return picture
         return keep_within(self.target.scaled(picture), self.target.low, self.target.high)
+
+    def _scales(self, style: Tensor) -> tuple[Iterator[Tensor], Iterator[Tensor]]:
+        """What is multiplied before each layer's convolution, (N, I), and behind each but RGB's, (N, O), in turn."""
+        # the affine layers of all levels have the same equalised rate, so the style is scaled in place of their weights
+        styles_NS = (style / math.sqrt(style.shape[2])).unbind(1)
+        layers: list[_StyledConvolution | _ToRGB] = []
+        own_NS: list[Tensor] = []
+        for level, block in enumerate(self.levels):
+            layers += block.layers()
+            own_NS += styles_NS[max(2 * level - 1, 0) : 2 * level + 2]
+        before_NI = modulation([layer.affine for layer in layers], own_NS)
+        pairs = [
+            (layer, style)
+            for layer, style in zip(layers, before_NI, strict=True)
+            if isinstance(layer, _StyledConvolution)
+        ]
+        behind_NO = demodulation(
+            [layer.weight for layer, _ in pairs],
+            [style for _, style in pairs],
+            [layer.rate for layer, _ in pairs],
+            [layer.gain for layer, _ in pairs],
+        )
+        return iter(before_NI), iter(behind_NO)
 
     def forward(self, source: Tensor, label: Tensor) -> Tensor:
         """source: z (N, Z); label: (N,) int64, read only if conditional. Returns (N, C, H, W) in the data's range."""
@@ -126,7 +149,7 @@ class StyleGAN2Generator(ganzoo.Generator):
 class _Level(nn.Module):
     """The layers of one size: doubling (but for the first level) and keeping convolutions, and an RGB picture.
 
-    It reads 3 styles, the last for RGB: the style of RGB is also that of the next level's first layer.
+    It has 3 styles, the last for RGB: the style of RGB is also that of the next level's first layer.
     """
 
     def __init__(self, inputs: int | None, outputs: int, style: int, sides: tuple[int, int], colours: int) -> None:
@@ -137,12 +160,18 @@ class _Level(nn.Module):
         self.rgb = _ToRGB(outputs, colours, style)
         self.filter = None if inputs is None else Filter(gain=4.0)
 
-    def forward(self, x: Tensor, picture: Tensor | None, styles_NS: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def layers(self) -> list[_StyledConvolution | _ToRGB]:
+        """Those with a style, as they follow each other."""
+        return [self.keep, self.rgb] if self.up is None else [self.up, self.keep, self.rgb]
+
+    def forward(
+        self, x: Tensor, picture: Tensor | None, before_NI: Iterator[Tensor], behind_NO: Iterator[Tensor]
+    ) -> tuple[Tensor, Tensor]:
         if self.up is not None:
-            x = self.up(x, styles_NS[0])
-        x = self.keep(x, styles_NS[-2])
+            x = self.up(x, next(before_NI), next(behind_NO))
+        x = self.keep(x, next(before_NI), next(behind_NO))
         # the pictures are summed in the precision of the weights, under autocast too
-        rgb = self.rgb(x, styles_NS[-1]).to(self.rgb.weight.dtype)
+        rgb = self.rgb(x, next(before_NI)).to(self.rgb.weight.dtype)
         return x, rgb if picture is None else self.filter.upsample(picture) + rgb
 
 
@@ -171,13 +200,13 @@ class _StyledConvolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.filter = Filter(gain=4.0) if up else None
 
-    def forward(self, x: Tensor, style_NS: Tensor) -> Tensor:
-        style_NI = self.affine(style_NS)
+    def forward(self, x: Tensor, style_NI: Tensor, scale_NO: Tensor) -> Tensor:
         x = modulated_convolution(x, self.weight, style_NI, self.filter)
-        scale_NO = demodulation(self.weight, style_NI, self.rate, self.gain)
         noise = self.noise
         if self.training:
             noise = torch.randn(len(x), 1, *self.noise.shape, dtype=noise.dtype, device=x.device)
+        if x.device.type == "cpu":  # in bf16, what is broadcast takes a processor many times as long
+            x = x.to(self.weight.dtype)
         return finish(x, *(one.to(x.dtype) for one in (scale_NO, noise, self.noise_strength, self.bias)))
 
 
@@ -191,6 +220,6 @@ class _ToRGB(nn.Module):
         self.gain = GAIN / math.sqrt(inputs)
         self.bias = nn.Parameter(torch.zeros(colours))
 
-    def forward(self, x: Tensor, style_NS: Tensor) -> Tensor:
-        x = x * self.affine(style_NS).to(x.dtype)[:, :, None, None]
+    def forward(self, x: Tensor, style_NI: Tensor) -> Tensor:
+        x = x * style_NI.to(x.dtype)[:, :, None, None]
         return functional.conv2d(x, self.weight * self.gain, self.bias)

@@ -15,13 +15,15 @@ WAYS = {
 }
 
 
+@pytest.mark.parametrize("channels", [1, 5])
 @pytest.mark.parametrize("way", WAYS)
-def test_each_channel_meets_its_own_kernel(way):
+def test_each_channel_meets_its_own_kernel(way, channels):
     steps = WAYS[way]
-    x, kernel = torch.randn(2, 5, 8, 8), torch.randn(5, 1, 4, 4)
+    x, kernel = torch.randn(2, channels, 8, 8), torch.randn(channels, 1, 4, 4)
     convolve = torch.nn.functional.conv_transpose2d if steps.transposed else torch.nn.functional.conv2d
     alone = [
-        convolve(x[:, [number]], kernel[[number]], stride=steps.stride, padding=steps.padding) for number in range(5)
+        convolve(x[:, [number]], kernel[[number]], stride=steps.stride, padding=steps.padding)
+        for number in range(channels)
     ]
     torch.testing.assert_close(depthwise(x, kernel, steps), torch.cat(alone, dim=1))
 

@@ -272,3 +272,13 @@ def test_what_cannot_be_made_is_refused():
 def test_silly_options_are_refused_by_name(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         StyleGAN2Generator(None, GRAY_16, 0, **options)
+
+
+def test_of_a_layer_on_a_processor_autocast_lowers_the_convolutions_alone():
+    layer, style, scale = small().levels[0].keep.eval(), torch.randn(2, 8), torch.rand(2, 8)
+    x = torch.randn(2, 8, 4, 4)
+    exact = layer(x, style, scale)
+    with torch.autocast("cpu", torch.bfloat16):
+        lowered = layer(x, style, scale)
+    assert lowered.dtype == torch.float32 and not lowered.equal(exact)
+    torch.testing.assert_close(lowered, exact, rtol=0.05, atol=0.05)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional
 
 from ganzoo_stylegan2.layers import Convolution, Filter, Linear, activate, modulated_convolution, normalise, rectify
-from ganzoo_stylegan2.styled import demodulation
+from ganzoo_stylegan2.modulation import demodulation
 
 TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0])
 
@@ -31,7 +32,8 @@ def modulated(
 ) -> torch.Tensor:
     """As a styled layer does it."""
     y = modulated_convolution(x, weight, style, up)
-    return y * demodulation(weight, style).to(y.dtype)[:, :, None, None] if demodulate else y
+    (scale,) = demodulation([weight], [style], [1.0], [1.0])
+    return y * scale.to(y.dtype)[:, :, None, None] if demodulate else y
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -94,6 +96,15 @@ def test_the_filter_spreads_a_pixel_as_the_binomial_taps():
     assert spread.sum() == 2 * 64
 
 
+@pytest.mark.parametrize("padding", [1, 2])
+def test_derivatives_of_the_filter(padding):
+    torch.manual_seed(0)
+    one = Filter(gain=1.5).double()
+    x = torch.randn(1, 2, 5, 4, dtype=torch.float64, requires_grad=True)
+    for check in (gradcheck, gradgradcheck):
+        assert check(lambda x: one(x, padding).square(), x)
+
+
 def test_upsampling_is_zeros_and_filter_and_keeps_constants():
     torch.manual_seed(0)
     x = torch.randn(2, 3, 4, 4)
@@ -112,6 +123,13 @@ def test_halving_filters_before_it_leaves_pixels_out(kernel):
     expected = functional.conv2d(filtered(x, padding), weight, layer.bias)[:, :, ::2, ::2]
     assert expected.shape == (2, 3, 4, 4)
     torch.testing.assert_close(layer(x), expected)
+
+
+def test_maps_of_gray_pictures_are_channels_last():
+    layer = Convolution(1, 4, 1)
+    x = torch.randn(2, 1, 6, 5)
+    assert x.stride(1) != 1 and layer(x).is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(layer(x), x * layer.weight.view(4, 1, 1))
 
 
 def test_equalised_layers_store_unit_weights_and_scale_them_when_used():
