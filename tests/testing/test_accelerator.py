@@ -142,6 +142,8 @@ def test_a_round_starts_no_more_kernels_than_it_did(name, pictures):
 
 def test_players_compute_in_bf16_on_cuda_forwards(pictures, monkeypatch):
     """Under CUDA's own autocast, on fake tensors; backward passes would want a driver."""
+    with FakeTensorMode():
+        torch.empty(1, device="cuda")  # torch looks for a driver once, and must not be told of one by then
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)
     monkeypatch.setattr(torch.backends.cudnn, "enabled", False)
