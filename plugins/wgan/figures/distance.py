@@ -69,19 +69,18 @@ class Compare(ganzoo.Callback):
         self.rows.append((run.iteration, values["distance"], measured))
 
 
-def watch(recipe: str, data: str, images: int | None = None) -> list[tuple[int, float, float]]:
+def watch(recipe: str, data: str, images: int) -> list[tuple[int, float, float]]:
     """Train a recipe on `ring` or `gaussian` in a folder that is thrown away; return the rows of `Compare`."""
     compare = Compare({"ring": ring, "gaussian": bell_curve}[data])
-    length = {"images": images} if images else {}
     with tempfile.TemporaryDirectory() as folder:
-        ganzoo.train(recipe, data=data, out=folder, device="cpu", progress=False, callbacks=(compare,), **length)
+        ganzoo.train(recipe, data=data, out=folder, device="cpu", progress=False, callbacks=(compare,), images=images)
     return compare.rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", type=Path)
-    parser.add_argument("--images", type=int, help="of each run, by default the recipe's")
+    parser.add_argument("--images", type=int, default=512_000, help="of each run; the recipes go on to ten times that")
     options = parser.parse_args()
     figure, axes = plt.subplots(2, 2, figsize=(9, 6), constrained_layout=True)
     for row, recipe in zip(axes, ("wgan-ring", "wgan-gp-ring"), strict=True):

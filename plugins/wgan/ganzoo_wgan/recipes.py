@@ -88,15 +88,15 @@ def _ring(loss: dict[str, Any], optimizer: dict[str, Any]) -> dict[str, Any]:
     """Points in the plane by two networks of three hidden layers, the critic the faster learner.
 
     The estimate means something only while the critic is close to its best: G's step is a fifth or a tenth of the
-    critic's. 512,000 samples = 4,000 critic updates of 128. There is no moving average of G, because the critic judges
-    G itself.
+    critic's. 5,120,000 samples = 40,000 critic updates of 128: after a tenth of them samples lie around the ring, and
+    at the end on its modes. There is no moving average of G, because the critic judges G itself.
     """
     return {
         "data": {"name": "ring"},
         "generator": {"name": "mlp", "latent": 16, "widths": [128, 128, 128]},
         "discriminator": {"name": "mlp", "widths": [128, 128, 128]},
         "loss": loss,
-        "images": 512_000,
+        "images": 5_120_000,
         "batch": 128,
         "optimizer": optimizer,
         "ema": {"half_life_images": 0},
