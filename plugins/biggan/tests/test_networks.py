@@ -150,7 +150,7 @@ def test_what_cannot_be_built_is_refused_with_what_to_do(network):
 
 
 def test_options_that_contradict_each_other_are_refused():
-    with pytest.raises(ValueError, match="equal parts.*: choose"):
+    with pytest.raises(ValueError, match=r"equal parts.*: choose"):
         BigGANGenerator(None, colour(32), 0, latent=7)
     with pytest.raises(ValueError, match="set shared above 0"):
         BigGANGenerator(None, colour(32), 3, shared=0, conditional=True)

@@ -29,17 +29,20 @@ _Tensors = Sequence[Tensor]
 def modulation(affines: Sequence[Linear], styles_NS: _Tensors) -> _Tensors:
     """Scales for the channels that each layer reads, (N, I): its affine map of its style.
 
-    The maps are unscaled. Those to as many channels are one product.
+    The maps are unscaled. While gradients are taken, those to as many channels are one product; else each is the layer's
+    own, so that whoever listens to layers hears it.
     """
-    found: dict[int, Tensor] = {}
-    for width in dict.fromkeys(len(one.bias) for one in affines):
-        alike = [number for number, one in enumerate(affines) if len(one.bias) == width]
-        weight_MIS = _Stack.apply(*(affines[number].weight for number in alike))
-        bias_MI = _Stack.apply(*(affines[number].bias for number in alike))
-        style_MNS = _Stack.apply(*(styles_NS[number] for number in alike))
-        with unlowered(style_MNS):  # it costs next to nothing, and is kept in float32 for demodulation
+    with unlowered(styles_NS[0]):  # it costs next to nothing, and is kept in float32 for demodulation
+        if not torch.is_grad_enabled():
+            return [affine(style) for affine, style in zip(affines, styles_NS, strict=True)]
+        found: dict[int, Tensor] = {}
+        for width in dict.fromkeys(len(one.bias) for one in affines):
+            alike = [number for number, one in enumerate(affines) if len(one.bias) == width]
+            weight_MIS = _Stack.apply(*(affines[number].weight for number in alike))
+            bias_MI = _Stack.apply(*(affines[number].bias for number in alike))
+            style_MNS = _Stack.apply(*(styles_NS[number] for number in alike))
             scale_MNI = torch.baddbmm(bias_MI[:, None], style_MNS, weight_MIS.transpose(1, 2))
-        found.update(zip(alike, _Unstack.apply(scale_MNI), strict=True))
+            found.update(zip(alike, _Unstack.apply(scale_MNI), strict=True))
     return [found[number] for number in range(len(affines))]
 
 
