@@ -29,8 +29,8 @@ _Tensors = Sequence[Tensor]
 def modulation(affines: Sequence[Linear], styles_NS: _Tensors) -> _Tensors:
     """Scales for the channels that each layer reads, (N, I): its affine map of its style.
 
-    The maps are unscaled. While gradients are taken, those to as many channels are one product; else each is the layer's
-    own, so that whoever listens to layers hears it.
+    The maps are unscaled. While gradients are taken, those to as many channels are one product; else each layer makes
+    its own, so that whoever listens to layers hears it.
     """
     with unlowered(styles_NS[0]):  # it costs next to nothing, and is kept in float32 for demodulation
         if not torch.is_grad_enabled():
