@@ -89,7 +89,7 @@ def _ring(loss: dict[str, Any], optimizer: dict[str, Any]) -> dict[str, Any]:
 
     The estimate means something only while the critic is close to its best: G's step is a fifth or a tenth of the
     critic's. 5,120,000 samples = 40,000 critic updates of 128: after a tenth of them samples lie around the ring, and
-    at the end on its modes. There is no moving average of G, because the critic judges G itself.
+    at the end, with the penalty, on its modes. There is no moving average of G, because the critic judges G itself.
     """
     return {
         "data": {"name": "ring"},
