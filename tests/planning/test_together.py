@@ -105,8 +105,10 @@ def test_a_signal_stops_all_after_the_same_iteration(small):
     assert len(last) == 1
 
 
-def test_a_run_that_diverges_leaves_the_others_alone(small, monkeypatch):
-    values, ended = Seat.values, {}
+@pytest.fixture
+def second_diverges(monkeypatch):
+    """The run of seed 1 does at its first row behind 64 images."""
+    values = Seat.values
 
     def broken(seat):
         if seat.recipe.seed == 1 and seat.images > 64:
@@ -114,6 +116,11 @@ def test_a_run_that_diverges_leaves_the_others_alone(small, monkeypatch):
         return values(seat)
 
     monkeypatch.setattr(Seat, "values", broken)
+
+
+@pytest.mark.usefixtures("second_diverges")
+def test_a_run_that_diverges_leaves_the_others_alone(small):
+    ended = {}
     together(small(), [0, 1, 2], told=lambda number, images, error: ended.update({number: (images, str(error))}))
     assert ended[1][1] == "loss/G became nan" and ended[0] == ended[2] == (320, "None")
     assert rows(Path("stack/1"))[-1]["findings"] and not Path("stack/1/samples.png").exists()
@@ -122,18 +129,12 @@ def test_a_run_that_diverges_leaves_the_others_alone(small, monkeypatch):
         torch.testing.assert_close(weights(Path("stack") / str(seed)), own, rtol=1e-3, atol=1e-4)
 
 
-def test_what_comes_first_after_a_run_has_left_is_compared_for_those_that_are_there(small, monkeypatch):
+@pytest.mark.usefixtures("second_diverges")
+def test_what_comes_first_after_a_run_has_left_is_compared_for_those_that_are_there(small):
     """The penalty draws: one that has left has other random numbers than it is given."""
     recipe = small(images=64, batch=32, metrics={"every": 32}, penalty={"gradient-penalty": {"every": 4}})
     together(recipe, range(2))
-    values, ended = Seat.values, {}
-
-    def broken(seat):
-        if seat.recipe.seed == 1 and seat.images > 64:
-            raise Diverged("loss/G became nan")
-        return values(seat)
-
-    monkeypatch.setattr(Seat, "values", broken)
+    ended = {}
     longer = replace(recipe, images=32 * 6)
     assert together(longer, range(2), told=lambda number, images, error: ended.update({number: images}))
     assert ended == {0: 192, 1: 96}
