@@ -12,6 +12,7 @@ import torch
 from benchmarks.gpu import Report
 from benchmarks.gpu_games import GANZOO, Bench
 
+_COMPILED = "trainer.compile=true"
 _TUTORIAL = ("generator.width=64", "generator.kernel=4", "discriminator.width=64", "discriminator.kernel=4")
 
 
@@ -74,7 +75,8 @@ def speed(report: Report, bench: Bench) -> None:
         {
             "dcgan-32 bf16": ("dcgan", _TUTORIAL, bf16),
             "dcgan-32 bf16, eager": ("dcgan", _TUTORIAL, {**bf16, "kind": None}),
-            "dcgan-32 bf16, compiled": ("dcgan", (*_TUTORIAL, "trainer.compile=true"), bf16),
+            "dcgan-32 bf16, compiled": ("dcgan", (*_TUTORIAL, _COMPILED), bf16),
+            "dcgan-32 bf16, compiled, no graph": ("dcgan", (*_TUTORIAL, _COMPILED, "trainer.graphs=false"), bf16),
             "dcgan-32 bf16, reusing": ("dcgan", (*_TUTORIAL, "loss.reuse_fake=true"), bf16),
             "dcgan-32 fp32": ("dcgan", _TUTORIAL, data),
             "dcgan-32 tf32": ("dcgan", _TUTORIAL, {**data, "precision": "tf32" if bench.cuda else "fp32"}),
@@ -91,6 +93,11 @@ def stylegan2(report: Report, bench: Bench) -> None:
         base = {"data": bench.pictures(side), "batch": 32, "precision": "bf16"}
         for name, change in (("", {}), (", eager", {"kind": None}), (", ADA", {"augment": ["ada"]})):
             rows[f"stylegan2-{side} bf16{name}"] = ("stylegan2", (), {"kind": GANZOO, **base, **change})
+    rows["stylegan2-64 bf16, compiled"] = (
+        "stylegan2",
+        (_COMPILED,),
+        {"data": bench.pictures(16 if bench.dry else 64), "batch": 32, "precision": "bf16"},
+    )
     _rows(report, bench, rows)
 
 

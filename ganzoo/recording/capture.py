@@ -27,14 +27,14 @@ from .fingerprint import Fingerprint, same
 from .graphs import Captures
 from .meter import Meter
 from .proof import Values, alike, outcome
-from .recordable import Kind
+from .recordable import GRAPHS, Kind
 from .recordings import Compute, Function, Given, Recording, Stage
 from .tracing import Trace
 from .undo import Undoing, chance
 
 log = logging.getLogger("ganzoo")
 
-_WARM_UP: Mapping[Kind, int] = {"operations": 50, "graph": 3, "compiled": 3}
+_WARM_UP: Mapping[Kind, int] = {"operations": 50, "graph": 3, "compiled": 3, "compiled graph": 3}
 """Ordinary updates of a phase before it is recorded: optimisers, sums and libraries are set up by then. Where playing
 gains little, runs of a few updates are left alone."""
 _SHORT_SECONDS = 0.005
@@ -203,7 +203,7 @@ class Recorder:
         first, known.trace = known.trace, None
         if trace is None or why:
             self._refuse(chain, why)
-        elif trace.dynamic or (self.kind == "graph" and trace.crosses_devices):
+        elif trace.dynamic or (self.kind in GRAPHS and trace.crosses_devices):
             self._refuse(chain, trace.dynamic or "it copies values between devices")
         elif first is None:
             known.trace = trace
@@ -217,15 +217,7 @@ class Recorder:
     def _record(self, chain: Chain, known: _Known, trace: Trace, meter: Meter) -> None:
         """Turn a trace into a recording, if that can be done."""
         try:
-            if self.kind == "graph":
-                self._captures = self._captures or Captures(self._device)
-                with self._undoing(meter):  # capturing logs without computing
-                    computes = [partial(_logged, stage, meter) for stage in chain.stages()]
-                    self.recordings[chain.name] = self._captures.capture(
-                        chain.parameters, known.given, trace.used, computes
-                    )
-            else:
-                self.recordings[chain.name] = Function(chain.parameters, trace, self.kind == "compiled")
+            self.recordings[chain.name] = self._recording(chain, known, trace, meter)
             known.given = []
         except Exception as error:  # compilers and drivers may refuse what they like
             short, why = is_exhaustion(error), first_line(error)
@@ -234,8 +226,22 @@ class Recorder:
         self._refuse(chain, why)
         if short:
             self._make_room(why)
-        elif self.kind == "graph":  # torch is not to be trusted with what it captured before, nor where
+        elif self.kind in GRAPHS:  # torch is not to be trusted with what it captured before, nor where
             self.forget()
+
+    def _recording(self, chain: Chain, known: _Known, trace: Trace, meter: Meter) -> Recording:
+        computes: list[Compute] = [partial(_logged, stage, meter) for stage in chain.stages()]
+        if self.kind != "graph":
+            function = Function(chain.parameters, trace, self.kind != "operations")
+            if self.kind not in GRAPHS:
+                return function
+            computes = [partial(function.play, number) for number in range(len(computes))]
+            with self._undoing(meter):  # compilers finish their kernels when these are first called
+                for compute, given in zip(computes, known.given, strict=True):
+                    compute(given)
+        self._captures = self._captures or Captures(self._device)
+        with self._undoing(meter):  # capturing logs without computing
+            return self._captures.capture(chain.parameters, known.given, trace.used, computes)
 
     def _follow(self, chain: Chain, known: _Known, trace: Trace) -> None:
         """Keep what the networks are that have been recorded."""

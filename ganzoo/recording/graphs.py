@@ -30,7 +30,7 @@ class Graph:
         computes: Sequence[Compute],
         capturing: Callable[[torch.cuda.CUDAGraph], contextlib.AbstractContextManager[object]],
     ) -> None:
-        self._parameters = parameters
+        self._parameters, self._computes = parameters, computes  # whose constants the graphs read
         self._given, self._used = [one.copied() for one in given], used
         self._graphs, self._gradients = list[torch.cuda.CUDAGraph](), list[list[Tensor | None]]()
         for own, mine, compute in zip(parameters, self._given, computes, strict=True):

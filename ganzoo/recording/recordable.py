@@ -9,9 +9,10 @@ from torch import nn
 
 from ..recipes import Game
 
-Kind = Literal["operations", "graph", "compiled"]
+Kind = Literal["operations", "graph", "compiled", "compiled graph"]
 """operations: torch's functions one after the other, bit for bit the update.  graph: a CUDA graph of its kernels.
-compiled: one function by torch's compiler, equal to rounding."""
+compiled: one function by torch's compiler, equal to rounding.  compiled graph: a CUDA graph of that function's."""
+GRAPHS = ("graph", "compiled graph")
 
 
 def recording_kind(game: Game, device: torch.device, processes: int = 1) -> tuple[Kind | None, str]:
@@ -25,7 +26,8 @@ def recording_kind(game: Game, device: torch.device, processes: int = 1) -> tupl
     if why:
         return None, f"no, because {why}"
     if options.compile:
-        return "compiled", "compiled"
+        captured = device.type == "cuda" and options.graphs
+        return ("compiled graph", "compiled, then captured") if captured else ("compiled", "compiled")
     return ("graph", "yes") if device.type == "cuda" else ("operations", "operations of short updates")
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 import pytest
 import torch
-from fakegraphs import Broken, FakeCuda
+from fakegraphs import Broken, FakeCuda, FakeGraph
 from test_capture import GAMES, KEYS, _Plain, state, trainer_of, with_loss
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import ganzoo
 from ganzoo.recording import capture, graphs
+from ganzoo.recording.graphs import Graph
+from ganzoo.recording.tracing import Trace
+from ganzoo.training.callbacks import MovingAverage
 from ganzoo.training.trainer import Trainer
 
 
@@ -43,6 +48,18 @@ def test_graphs_are_the_eager_updates(cuda, game):
     name, settings, request = GAMES[game]
     eager, graphs = (rounds(trainer_of(name, settings, kind, **request)) for kind in (None, "graph"))
     assert set(graphs.recorder.recordings) == KEYS.get(game, {phase.name for phase in graphs.phases})
+    assert cuda.replays
+    assert not apart(eager, graphs)
+    assert eager.values() == graphs.values()
+
+
+@pytest.mark.parametrize("game", ["double backward", "reused in parts"])
+def test_compiled_updates_are_captured_too(cuda, monkeypatch, game):
+    """The compiler itself is tested elsewhere: here its functions are the traced operations."""
+    monkeypatch.setattr(Trace, "compiled", Trace.operations)
+    name, settings, request = GAMES[game]
+    eager, graphs = (rounds(trainer_of(name, settings, kind, **request)) for kind in (None, "compiled graph"))
+    assert not graphs.recorder.refused and all(type(one) is Graph for one in graphs.recorder.recordings.values())
     assert cuda.replays
     assert not apart(eager, graphs)
     assert eager.values() == graphs.values()
@@ -218,3 +235,27 @@ def test_what_an_update_does_not_look_at_is_not_copied_into_its_graph(cuda):
     rounds(trainer, 2)
     assert bool((label == -1).all())
     assert not apart(rounds(rounds(trainer_of("ring", [], None), 8), 2), trainer)
+
+
+class _Beside(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = Counter[str]()
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        self.operations[str(function)] += 1
+        return function(*arguments, **(options or {}))
+
+
+def test_little_is_left_beside_graphs(cuda, monkeypatch):
+    """Feed, optimisers and averages: each operation is a launch, which Python makes one after the other."""
+    narrow = ["generator.width=4", "discriminator.width=4"]
+    trainer = rounds(trainer_of("dcgan", narrow, "graph"), 8)
+    average = MovingAverage(trainer.recipe.ema)
+    average.on_start(trainer)
+    monkeypatch.setattr(FakeGraph, "replay", lambda self: None)
+    with _Beside() as beside:
+        trainer.iterate()
+        average.on_iteration(trainer)
+    assert set(trainer.recorder.recordings) == {"D", "G"}
+    assert 6 <= beside.operations.total() <= 16, beside.operations
