@@ -185,12 +185,23 @@ def _blind(view: View, player: str) -> str | None:
     if pair is None:
         return None
     separation, discrepancy = view.of(pair[0], "separation"), view.of(pair[1], "discrepancy")
-    if separation is None or discrepancy is None or separation > 0.6 or discrepancy < 0.15:
+    if separation is None or discrepancy is None or separation > 0.6 or discrepancy <= 0.03:
+        return None
+    faded = _faded(view, pair[0])
+    if discrepancy < 0.15 and not faded:
         return None
     return (
         f"D is blind: it tells {separation:.0%} of pairs apart, no more than luck, though the samples differ plainly "
-        f"from the data (discrepancy {discrepancy:.2f})"
+        f"from the data (discrepancy {discrepancy:.2f}){faded}"
     )
+
+
+def _faded(view: View, player: str) -> str:
+    """That a player has next to no gradient left, in words; nothing if it has."""
+    gradient, first = view.of(player, "gradient"), view.first.get(f"health/{player}/gradient")
+    if gradient is None or first is None or gradient > 5e-3 * first:
+        return ""
+    return f", and its gradient fell from {first:.2g} to {gradient:.2g}"
 
 
 def _starved(view: View, player: str) -> str | None:
@@ -285,7 +296,8 @@ _WRONG = ("frozen", "starved", "collapse", "runaway", "unheld-critic", "blind", 
 RULES = (
     Rule("frozen", "failure", "moved", 20_000, _frozen, _try("`--set optimizer.{player}.lr=2e-4`")),
     Rule("blind", "failure", "", 30_000, _blind,
-         _try("a larger `--discriminator`", "a larger `--set optimizer.D.lr=…`"), ("frozen", "unheld-critic")),
+         _try("a larger `--discriminator`", "a larger `--set optimizer.D.lr=…`, or a smaller one if it once saw more"),
+         ("frozen", "unheld-critic")),
     Rule("collapse", "failure", "spread", 40_000, _collapsed,
          _try(_R1, "{slower}", "another `--generator` if this one ignores its latents"),
          ("frozen", "blind", "starved")),

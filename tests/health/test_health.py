@@ -357,6 +357,7 @@ EXPECTED = {
     "broken-frozen-generator": {"frozen"},
     "broken-constant-generator": {"collapse"},
     "broken-critic-without-clipping": {"unheld-critic"},
+    "broken-discriminator-gone-numb": {"blind"},
     "broken-discriminator-without-capacity": {"blind"},
     "broken-overflow": {"diverged"},
     "broken-saturating": {"starved"},

@@ -27,6 +27,8 @@ VALUES = {
     "ring": {"modes-recovered": (8, 8), "share-within-3-sigma": (0.5, 1)},
     "grid": {"modes-recovered": (25, 25), "share-within-3-sigma": (0.5, 1)},
     "two-moons": {"sliced-wasserstein": (0, 0.1)},
+    "wgan-ring": {"sliced-wasserstein": (0, 0.3)},
+    "wgan-gp-ring": {"modes-recovered": (8, 8), "share-within-3-sigma": (0.3, 1)},
 }
 """By recipe and metric, the lowest and the highest value."""
 
