@@ -106,7 +106,7 @@ def _ring(loss: dict[str, Any], optimizer: dict[str, Any]) -> dict[str, Any]:
 
 
 WGAN_RING = _ring(
-    {"name": "wgan", "clip": 0.1, "warmup_iterations": 5}, {"name": "rmsprop", "lr": 5e-4, "G": {"lr": 5e-5}}
+    {"name": "wgan", "clip": 0.05, "warmup_iterations": 5}, {"name": "rmsprop", "lr": 5e-4, "G": {"lr": 5e-5}}
 )
 WGAN_GP_RING = _ring(
     {"name": "wgan-gp", "weight": 1.0}, {"name": "adam", "lr": 5e-4, "betas": [0.5, 0.9], "G": {"lr": 1e-4}}
