@@ -197,9 +197,12 @@ def _blind(view: View, player: str) -> str | None:
 
 
 def _faded(view: View, player: str) -> str:
-    """That a player has next to no gradient left, in words; nothing if it has."""
+    """That a judge has next to no gradient left, for its weights and for its input, in words; nothing if it has."""
     gradient, first = view.of(player, "gradient"), view.first.get(f"health/{player}/gradient")
-    if gradient is None or first is None or gradient > 5e-3 * first:
+    slope, steepest = view.of(player, "slope"), view.first.get(f"health/{player}/slope")
+    if gradient is None or first is None or gradient > first / 200:
+        return ""
+    if slope is not None and steepest is not None and slope > steepest / 50:
         return ""
     return f", and its gradient fell from {first:.2g} to {gradient:.2g}"
 

@@ -230,12 +230,14 @@ class Recorder:
             self.forget()
 
     def _recording(self, chain: Chain, known: _Known, trace: Trace, meter: Meter) -> Recording:
-        computes: list[Compute] = [partial(_logged, stage, meter) for stage in chain.stages()]
-        if self.kind != "graph":
+        computes: list[Compute]
+        if self.kind == "graph":
+            computes = [partial(_logged, stage, meter) for stage in chain.stages()]
+        else:
             function = Function(chain.parameters, trace, self.kind != "operations")
             if self.kind not in GRAPHS:
                 return function
-            computes = [partial(function.play, number) for number in range(len(computes))]
+            computes = [partial(function.play, number) for number in range(len(known.given))]
             with self._undoing(meter):  # compilers finish their kernels when these are first called
                 for compute, given in zip(computes, known.given, strict=True):
                     compute(given)
