@@ -28,6 +28,9 @@ class View:
     def of(self, player: str, signal: str) -> float | None:
         return self.now.get(f"health/{player}/{signal}")
 
+    def at_first(self, player: str, signal: str) -> float | None:
+        return self.first.get(f"health/{player}/{signal}")
+
     @cached_property
     def _players(self) -> Mapping[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -198,8 +201,8 @@ def _blind(view: View, player: str) -> str | None:
 
 def _faded(view: View, player: str) -> str:
     """That a judge has next to no gradient left, for its weights and for its input, in words; nothing if it has."""
-    gradient, first = view.of(player, "gradient"), view.first.get(f"health/{player}/gradient")
-    slope, steepest = view.of(player, "slope"), view.first.get(f"health/{player}/slope")
+    gradient, first = view.of(player, "gradient"), view.at_first(player, "gradient")
+    slope, steepest = view.of(player, "slope"), view.at_first(player, "slope")
     if gradient is None or first is None or gradient > first / 200:
         return ""
     if slope is not None and steepest is not None and slope > steepest / 50:
@@ -208,7 +211,7 @@ def _faded(view: View, player: str) -> str:
 
 
 def _starved(view: View, player: str) -> str | None:
-    pair, gradient, first = view.pair(), view.of(player, "gradient"), view.first.get(f"health/{player}/gradient")
+    pair, gradient, first = view.pair(), view.of(player, "gradient"), view.at_first(player, "gradient")
     if pair is None or player != pair[1] or gradient is None or first is None:
         return None
     separation = view.of(pair[0], "separation")
@@ -218,7 +221,7 @@ def _starved(view: View, player: str) -> str | None:
 
 
 def _steep(view: View, player: str) -> str | None:
-    gradient, first = view.of(player, "gradient"), view.first.get(f"health/{player}/gradient")
+    gradient, first = view.of(player, "gradient"), view.at_first(player, "gradient")
     if gradient is None or not first or gradient < 300 * first:
         return None
     return f"{player}'s gradient grew from {first:.2g} to {gradient:.2g}"

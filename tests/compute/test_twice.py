@@ -7,9 +7,9 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from counting import Operations
 from torch import Tensor
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import ganzoo
 
@@ -26,18 +26,6 @@ WAYS = {
     "a line": (lambda x, w, b: functional.conv1d(x, w, b, padding=1), ((2, 4, 7), (6, 4, 3), (6,))),
     "without bias": (lambda x, w, _: functional.conv2d(x, w), SIZES),
 }  # fmt: skip
-
-
-class Count(TorchDispatchMode):
-    """Operations that reach torch's kernels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations = Counter[str]()
-
-    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
-        self.operations[operation._schema.name] += 1
-        return operation(*arguments, **(options or {}))
 
 
 def tensors(sizes) -> list[Tensor]:
@@ -75,12 +63,12 @@ def test_values_and_derivatives_are_torchs(way):
 def penalised(context, layer: torch.nn.Module, x: Tensor) -> Counter[str]:
     """Operations of a penalty on the gradient, and of its own."""
     x = x.requires_grad_()
-    with Count() as count:
+    with Operations() as count:
         with context:
             y = layer(x)
         (gradient,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
         gradient.square().sum().backward()
-    return count.operations
+    return count.counts
 
 
 def test_groups_cost_no_operations_of_their_own():
@@ -101,9 +89,9 @@ def test_the_first_of_two_derivatives_leaves_out_the_weights():
     layer, x = torch.nn.Conv2d(3, 5, 3), torch.randn(2, 3, 6, 6, requires_grad=True)
     with ganzoo.differentiated_twice():
         total = layer(x).sum()
-    with Count() as count:
+    with Operations() as count:
         torch.autograd.grad(total, x, create_graph=True)
-    assert count.operations["aten::convolution_backward"] == 1 and not count.operations["aten::sum"]
+    assert count.counts["aten::convolution_backward"] == 1 and not count.counts["aten::sum"]
 
 
 def test_frozen_weights_and_constant_inputs_get_no_gradient():

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from counting import Operations
 from PIL import Image
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import ganzoo
 from ganzoo import DataSpec, Drawn, Sample, Stream, Table, Unpaired
@@ -91,24 +91,12 @@ def test_batches_do_not_follow_one_another_in_memory():
     assert sorted(torch.cat(handed).flatten().tolist()) == list(range(COUNT))
 
 
-class Operations(TorchDispatchMode):
-    """Notes the names of all operations."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: list[str] = []
-
-    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
-        self.names.append(operation._schema.name)
-        return operation(*arguments, **(options or {}))
-
-
 def test_pictures_that_workers_have_read_are_not_copied_before_they_are_normalised():
     feed = feed_of(stream(), 2)
     feed.next()
     with Operations() as seen:
         feed.next()
-    assert "aten::clone" not in seen.names and "aten::mul_" in seen.names
+    assert "aten::clone" not in seen.counts and "aten::mul_" in seen.counts
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -118,7 +106,7 @@ def test_what_is_no_picture_is_copied_only_if_workers_have_read_it(workers):
     feed.next()
     with Operations() as seen:
         feed.next()
-    assert ("aten::clone" in seen.names) is (workers > 0)
+    assert ("aten::clone" in seen.counts) is (workers > 0)
 
 
 def value(index: int) -> dict[str, Tensor]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import resource
-from collections import Counter
 
 import pytest
 import torch
+from counting import Operations
 from torch.nn.functional import softplus
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import ganzoo
@@ -25,16 +24,6 @@ CPU = torch.device("cpu")
 BATCH = 64
 _NO_KERNEL = {"detach", "empty", "view", "t", "permute", "slice", "unsqueeze", "expand", "alias"}
 """Operations that compute nothing: another look at the same memory, or memory to come."""
-
-
-class _Counted(TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, operation, types, arguments=(), options=None):
-        self.calls[operation.__name__.split(".")[0]] += 1
-        return operation(*arguments, **(options or {}))
 
 
 def example(size: int, width: int = 64, pictures: int = 128, **trainer) -> Trainer:
@@ -66,10 +55,14 @@ def test_a_step_costs_what_the_leanest_loop_costs(size, megaflops, operations):
         [3_576_704, 2_765_568] if size == 64 else [1_068_928, 663_296]
     )
     trainer.iterate()
-    with FlopCounterMode(display=False) as flops, _Counted() as counted:
+    with FlopCounterMode(display=False) as flops, Operations() as counted:
         trainer.iterate()
     assert flops.get_total_flops() / BATCH / 1e6 <= megaflops
-    kernels = {name: n for name, n in counted.calls.items() if name not in _NO_KERNEL and "record_function" not in name}
+    kernels = {
+        name: n
+        for name, n in counted.counts.items()
+        if name.partition("::")[2] not in _NO_KERNEL and "record_function" not in name
+    }
     assert sum(kernels.values()) <= operations, kernels
 
 
@@ -79,11 +72,11 @@ def test_an_iteration_waits_for_nothing_between_readings(tmp_path):
 
     class Spy(ganzoo.Callback):
         def on_iteration(self, run):
-            waits.append((run.iteration, counted.calls["_local_scalar_dense"] + counted.calls["item"]))
+            waits.append((run.iteration, counted.counts["aten::_local_scalar_dense"] + counted.counts["aten::item"]))
 
     changes = {"generator": {"width": 4}, "discriminator": {"width": 4}, "trainer.graphs": False}
     changes |= {"metrics.every": 10**6, "previews.first": 10**6, "previews.every": 10**6, "health.every": 2}
-    with _Counted() as counted:
+    with Operations() as counted:
         ganzoo.train(
             "dcgan",
             set=changes,

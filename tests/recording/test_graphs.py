@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 
 import pytest
 import torch
+from counting import Operations
 from fakegraphs import Broken, FakeCuda, FakeGraph
 from test_capture import GAMES, KEYS, _Plain, state, trainer_of, with_loss
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import ganzoo
 from ganzoo.recording import capture, graphs
@@ -237,16 +236,6 @@ def test_what_an_update_does_not_look_at_is_not_copied_into_its_graph(cuda):
     assert not apart(rounds(rounds(trainer_of("ring", [], None), 8), 2), trainer)
 
 
-class _Beside(TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations = Counter[str]()
-
-    def __torch_dispatch__(self, function, types, arguments=(), options=None):
-        self.operations[str(function)] += 1
-        return function(*arguments, **(options or {}))
-
-
 def test_little_is_left_beside_graphs(cuda, monkeypatch):
     """Feed, optimisers and averages: each operation is a launch, which Python makes one after the other."""
     narrow = ["generator.width=4", "discriminator.width=4"]
@@ -254,8 +243,8 @@ def test_little_is_left_beside_graphs(cuda, monkeypatch):
     average = MovingAverage(trainer.recipe.ema)
     average.on_start(trainer)
     monkeypatch.setattr(FakeGraph, "replay", lambda self: None)
-    with _Beside() as beside:
+    with Operations() as beside:
         trainer.iterate()
         average.on_iteration(trainer)
     assert set(trainer.recorder.recordings) == {"D", "G"}
-    assert 6 <= beside.operations.total() <= 16, beside.operations
+    assert 6 <= beside.counts.total() <= 16, beside.counts
